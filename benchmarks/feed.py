@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
 import local_airflow  # noqa: E402
-from tests.support.archived_orders import Desk, plain_orders  # noqa: E402
+from tests.support.archived_orders import Relay, plain_orders  # noqa: E402
 from tests.support.databases import Cluster, postgres_bin  # noqa: E402
 
 from order_relay.batches import BatchStore  # noqa: E402
@@ -112,7 +112,7 @@ def fill(ledger: Ledger, orders: int) -> None:
 def page_ms(ledger_url: str, store: BatchStore, orders: int, rounds: int = 15) -> list[float]:
     """Milliseconds per page of a window in the middle of the table, without caching."""
     parts = Deployment(lambda _: FEED, lambda: ledger_url, lambda: store)
-    desk, settings = FeedService(parts), read_settings(FEED)
+    relay, settings = FeedService(parts), read_settings(FEED)
     start = FIRST + timedelta(minutes=orders // 2)
     query = {
         "action": "export",
@@ -120,11 +120,11 @@ def page_ms(ledger_url: str, store: BatchStore, orders: int, rounds: int = 15) -
         "end_date": write_date(start + timedelta(minutes=WINDOW_ORDERS - 1)),
     }
     with closing(parts):
-        assert desk.export(settings, Parameters(query.items())).count(b"<Order>") == DISTINCT
+        assert relay.export(settings, Parameters(query.items())).count(b"<Order>") == DISTINCT
         taken = []
         for _ in range(rounds):
             begun = time.perf_counter()
-            desk.export(settings, Parameters(query.items()))
+            relay.export(settings, Parameters(query.items()))
             taken.append((time.perf_counter() - begun) * 1000)
     return taken
 
@@ -152,7 +152,7 @@ def stocked(url: str, store: BatchStore, orders: int) -> None:
     """A migrated ledger at ``url`` with ``orders`` orders, all readable from the archive."""
     migrate(url)
     with closing(Ledger.open(url)) as ledger:
-        Desk(ledger, store).imported(*plain_orders(DISTINCT))
+        Relay(ledger, store).imported(*plain_orders(DISTINCT))
         fill(ledger, orders)
 
 

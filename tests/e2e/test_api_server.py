@@ -21,7 +21,7 @@ import pytest
 
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger, migrate
-from tests.support.archived_orders import Desk, plain_orders
+from tests.support.archived_orders import Relay, plain_orders
 
 LOGIN, PASSWORD = "feeduser-7431", "feed-Passw0rd-7431"
 WINDOW = "action=export&start_date=01%2F01%2F2020+00%3A00&end_date=01%2F01%2F2099+00%3A00"
@@ -37,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     url = f"sqlite:///{folder / 'order_relay' / 'ledger.sqlite'}"
     migrate(url)
     with closing(Ledger.open(url)) as ledger:
-        Desk(ledger, BatchStore((folder / "order_relay" / "batches").as_uri())).imported(*plain_orders(3))
+        Relay(ledger, BatchStore((folder / "order_relay" / "batches").as_uri())).imported(*plain_orders(3))
     return folder
 
 
@@ -100,9 +100,9 @@ def test_the_feed_coexists_with_airflows_login(airflow: tuple[str, Path]) -> Non
         assert (status, body.count("<OrderNumber>")) == (200, 3), body
     status, body = ask(f"{address}/shiprush/orders?action=shipnotify&order_number=no&{PAIR}", data=b"")
     assert (status, "unmatched" in body) == (200, True), "kept for an operator: it need not come again"
-    told = log.read_text()
-    assert "/shiprush/orders" in told, "the access log was written"
-    assert LOGIN not in told
+    text = log.read_text()
+    assert "/shiprush/orders" in text, "the access log was written"
+    assert LOGIN not in text
     assert ask(f"{address}/api/v2/version")[0] == 200
     login = json.dumps({"username": LOGIN, "password": PASSWORD}).encode()
     opened: list[Any] = [
@@ -128,7 +128,7 @@ def test_it_is_served_without_airflow_as_well(home: Path, environment: dict[str,
         assert ask(feed.replace("/orders?", "/orders/?") + f"&{PAIR}")[0] == 200
         for other in ("/api/v2/version", "/shiprsh/orders", "/shiprush/order"):
             assert ask(f"http://127.0.0.1:{port}{other}?{PAIR}")[0] in {401, 404}
-    told = log.read_text()
-    assert f"http://127.0.0.1:{port}/shiprush/orders" in told
+    text = log.read_text()
+    assert f"http://127.0.0.1:{port}/shiprush/orders" in text
     for secret in (LOGIN, PASSWORD, "SS-"):  # nothing of a query, wherever a mistyped address sends it
-        assert secret not in told
+        assert secret not in text

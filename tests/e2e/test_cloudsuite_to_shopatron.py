@@ -51,13 +51,13 @@ class TestOneRun:
 
     def test_each_imported_order_was_acknowledged_once(self, moved: tuple[Any, Any, Any]) -> None:
         world, _, feedback = moved
-        told = world.sandbox.report()["cloudsuite"]["feedback"]
+        found = world.sandbox.report()["cloudsuite"]["feedback"]
         imported = [row["order_number"] for row in world.rows() if row["state"] == "imported"]
         assert imported
         for number in imported:
-            assert (told[number]["state"], told[number]["is_oms_id"]) == ("processing", True), number
-            assert told[number]["line_numbers"] == list(range(1, len(told[number]["line_numbers"]) + 1))
-            assert told[number]["told_again"] == []
+            assert (found[number]["state"], found[number]["is_oms_id"]) == ("processing", True), number
+            assert found[number]["line_numbers"] == list(range(1, len(found[number]["line_numbers"]) + 1))
+            assert found[number]["told_again"] == []
         counts = feedback.xcoms["tell", "return_value", 0]
         assert f'"oms_number_told": {len(imported)}' in str(counts).replace("'", '"')
 

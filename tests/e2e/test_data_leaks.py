@@ -15,8 +15,18 @@ from typing import Any
 import pytest
 
 from tests.support import airflow_home as own_airflow
-from tests.support.canaries import CARDS, EVERYTHING, PEOPLE, SECRETS, UNSAYABLE, in_database, in_files, marked, spoiled
-from tests.support.canaries import found as marks_in
+from tests.support.canaries import (
+    CARDS,
+    EVERYTHING,
+    PERSONAL_DATA,
+    SECRETS,
+    UNSAYABLE,
+    in_database,
+    in_files,
+    marked,
+    spoiled,
+)
+from tests.support.canaries import found as canaries_in
 from tests.support.echoing_oms import EchoingOms, echoing_oms
 from tests.support.hitl import because, found, person
 
@@ -31,7 +41,7 @@ def oms() -> Iterator[EchoingOms]:
 
 
 @pytest.fixture
-def firm(make_world: Callable[..., Any], oms: EchoingOms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def company(make_world: Callable[..., Any], oms: EchoingOms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     world = make_world(scenario={"supercat": {"password": SECRETS["source password"]}})
     world.oms = {
         "host": f"{oms.url}/api/v2",
@@ -47,7 +57,7 @@ def firm(make_world: Callable[..., Any], oms: EchoingOms, tmp_path: Path, monkey
 
 
 def test_neither_airflow_nor_our_stores_keep_what_they_must_not(
-    firm: Any,
+    company: Any,
     oms: EchoingOms,
     api: Any,
     capfd: pytest.CaptureFixture[str],
@@ -59,59 +69,59 @@ def test_neither_airflow_nor_our_stores_keep_what_they_must_not(
     metrics: list[Any] = []
     monkeypatch.setattr("order_relay.airflow.notify.notifications.stats.incr", lambda *a, **kw: metrics.append((a, kw)))
     plain = [marked(made.order) for made in orders(60, 11) if made.kind == "plain"]
-    runs = [*_business(firm, oms, plain[:5], api), *_breakdowns(firm, oms, plain[5:], monkeypatch)]
+    runs = [*_business(company, oms, plain[:5], api), *_breakdowns(company, oms, plain[5:], monkeypatch)]
 
-    said = f"{runs!r} {metrics!r} {[run.xcoms for run in runs]!r} {caplog.text} {''.join(capfd.readouterr())}"
-    assert len(said) > 10_000
+    messages = f"{runs!r} {metrics!r} {[run.xcoms for run in runs]!r} {caplog.text} {''.join(capfd.readouterr())}"
+    assert len(messages) > 10_000
     assert metrics
-    assert marks_in(said.encode(), EVERYTHING) == set()
+    assert canaries_in(messages.encode(), EVERYTHING) == set()
     airflow_home = Path(os.environ["ORDER_RELAY_TEST_HOME"])
     assert in_database(airflow_home / "airflow.db", EVERYTHING) == {}
     assert in_files(airflow_home, EVERYTHING) == {}
-    assert in_files(firm.home, UNSAYABLE) == {}
-    assert in_database(firm.home / "order_relay" / "ledger.sqlite", UNSAYABLE) == {}
-    batches = in_files(firm.home / "order_relay" / "batches", PEOPLE)
-    assert set.union(*batches.values()) == set(PEOPLE), "the archive has them: the search is no blind one"
+    assert in_files(company.home, UNSAYABLE) == {}
+    assert in_database(company.home / "order_relay" / "ledger.sqlite", UNSAYABLE) == {}
+    batches = in_files(company.home / "order_relay" / "batches", PERSONAL_DATA)
+    assert set.union(*batches.values()) == set(PERSONAL_DATA), "the archive has them: the search is no blind one"
     assert [path for path in batches if "report" in path] == []
 
 
-def _business(firm: Any, oms: EchoingOms, book: list[dict[str, Any]], api: Any) -> list[Any]:
+def _business(company: Any, oms: EchoingOms, sample: list[dict[str, Any]], api: Any) -> list[Any]:
     """Imported, refused, lost, cut off and quarantined; then changed, and decided by a person."""
-    good, refused, lost, cut, bad = book
+    good, refused, lost, cut, bad = sample
     oms.behaviour = {refused["order_number"]: "refused", lost["order_number"]: "page", cut["order_number"]: "cut"}
-    firm.sandbox.offer([good, refused, lost, cut, spoiled(bad)])
-    runs = [firm.run()]
+    company.sandbox.offer([good, refused, lost, cut, spoiled(bad)])
+    runs = [company.run()]
     changed = copy.deepcopy(good)
-    changed["ship_to"]["name"] = PEOPLE["contact"]
+    changed["ship_to"]["name"] = PERSONAL_DATA["contact"]
     changed["notes"] = f"{good['notes']} and {CARDS['card in payment']}"
-    firm.sandbox.offer([changed])
-    runs.append(firm.run())
+    company.sandbox.offer([changed])
+    runs.append(company.run())
     assert [run.state for run in runs] == ["success", "success"]
-    assert firm.states() == {"imported": 1, "rejected": 1, "in_doubt": 2, "quarantined": 1, "held": 1}
-    firm.change("UPDATE attempt SET sent_at = '2026-01-01 00:00:00.000000'")  # long in doubt: a person is told
-    firm.change("UPDATE submission SET due_at = send_before WHERE state = 'in_doubt'")
-    runs += [firm.run("in_doubt_sweep"), firm.run(REVIEW)]
+    assert company.states() == {"imported": 1, "rejected": 1, "in_doubt": 2, "quarantined": 1, "held": 1}
+    company.change("UPDATE attempt SET sent_at = '2026-01-01 00:00:00.000000'")  # long in doubt: a person is told
+    company.change("UPDATE submission SET due_at = send_before WHERE state = 'in_doubt'")
+    runs += [company.run("in_doubt_sweep"), company.run(REVIEW)]
     for one in found(runs[-1]):
         held = one["conf"]["review"]["kind"] == "held"
         answer = ("discard", because("as before")) if held else ("absent", {"oms_id": "", **because("looked")})
         with person(api, answer) as someone:
-            runs.append(firm.run(REVIEW, **one["conf"]))
-        assert marks_in(repr(someone.seen).encode(), EVERYTHING) == set()
+            runs.append(company.run(REVIEW, **one["conf"]))
+        assert canaries_in(repr(someone.seen).encode(), EVERYTHING) == set()
     assert len(runs) == 7, "one review of what changed, two of what is in doubt"
     return runs
 
 
-def _breakdowns(firm: Any, oms: EchoingOms, rest: list[dict[str, Any]], patch: pytest.MonkeyPatch) -> list[Any]:
+def _breakdowns(company: Any, oms: EchoingOms, rest: list[dict[str, Any]], patch: pytest.MonkeyPatch) -> list[Any]:
     """A defect with a traceback, and refused credentials on both sides."""
     runs = []
-    firm.sandbox.offer(rest[:1])
+    company.sandbox.offer(rest[:1])
     with patch.context() as for_now:
         for_now.setattr("order_relay.orders.payload.transformer.Transformer.transform", _explode)
-        runs.append(firm.run())
+        runs.append(company.run())
     oms.refuse_login = True
-    runs.append(firm.run())
-    firm.connect(supercat={"password": SECRETS["wrong password"]}, shopatron=firm.oms)
-    runs.append(firm.run())
+    runs.append(company.run())
+    company.connect(supercat={"password": SECRETS["wrong password"]}, shopatron=company.oms)
+    runs.append(company.run())
     assert [run.state for run in runs] == ["failed"] * 3
     return runs
 
@@ -119,6 +129,6 @@ def _breakdowns(firm: Any, oms: EchoingOms, rest: list[dict[str, Any]], patch: p
 def _explode(self: Any, documents: Any, *more: Any) -> Any:
     """As those errors do that quote what they choked on."""
     try:
-        int(PEOPLE["phone"])
+        int(PERSONAL_DATA["phone"])
     except ValueError as cause:
-        raise KeyError(f"{PEOPLE['name']} in {list(documents)!r}") from cause
+        raise KeyError(f"{PERSONAL_DATA['name']} in {list(documents)!r}") from cause

@@ -50,9 +50,9 @@ def test_an_operator_is_alerted_after_the_configured_time(
     with caplog.at_level("WARNING"):
         run = world.run(SWEEP)
     assert run.state == "success"
-    said = [record.getMessage() for record in caplog.records]
-    told = [text for text in said if "been without a confirmed import for more than" in text]
-    assert len(told) == 1
-    assert all(number in told[0] for number in doubtful)
+    messages = [record.getMessage() for record in caplog.records]
+    overdue = [text for text in messages if "been without a confirmed import for more than" in text]
+    assert len(overdue) == 1
+    assert all(number in overdue[0] for number in doubtful)
     assert world.states()["in_doubt"] == len(doubtful), "nobody decides by time"
     assert set(world.run(SWEEP).tasks.values()) == {"skipped"}, "the next look-up is minutes away"

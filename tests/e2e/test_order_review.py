@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.hitl import OPEN, Person, because, found, person
+from tests.support.hitl import OPEN, Operator, because, found, person
 
 DAG = "order_review"
 
@@ -104,7 +104,7 @@ class TestHeld:
         (number,) = opened.keys() - {world.plain}
         before = world.states()
 
-        class Late(Person):
+        class Late(Operator):
             """Something comes while the person thinks."""
 
             def work(self, done: threading.Event) -> None:

@@ -53,8 +53,8 @@ def test_discard_by_number(world: Any) -> None:
 
 def test_after_a_mapping_table_is_fixed_they_are_sent_once(world: Any, tmp_path: Path) -> None:
     shipped = own_airflow.live_files() / "supercat_to_shopatron.yaml"
-    mended = f"{shipped.read_text()}\ntables:\n  country: {{Lummerland: DE}}\n"
-    (tmp_path / shipped.name).write_text(mended)
+    corrected = f"{shipped.read_text()}\ntables:\n  country: {{Lummerland: DE}}\n"
+    (tmp_path / shipped.name).write_text(corrected)
     world.env.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
     try:
         code = next(row["reason"] for row in world.rows() if row["state"] == "quarantined")

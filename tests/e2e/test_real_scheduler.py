@@ -36,7 +36,7 @@ long_profile = pytest.mark.skipif(not os.environ.get("ORDER_RELAY_LONG"), reason
 
 
 @dataclass
-class Firm:
+class Company:
     """A firm and its Airflow."""
 
     world: Any
@@ -83,7 +83,7 @@ class Firm:
 
 
 @pytest.fixture(scope="module")
-def firm(make_world: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
+def company(make_world: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     from order_relay_sandbox.supercat.generator import orders
 
     world = make_world(scenario={"shopatron": {"latency_ms": LATENCY_MS, "duplicates": "accept"}})
@@ -94,7 +94,7 @@ def firm(make_world: Callable[..., Any], tmp_path_factory: pytest.TempPathFactor
     connections = {name: os.environ[name] for name in os.environ if name.startswith("AIRFLOW_CONN_")}
     with real_airflow(world.home, {**connections, "ORDER_RELAY_CONFIG": str(config)}) as airflow:
         plain_orders = (marked(made.order) for made in orders(2_000, 3) if made.kind == "plain")
-        made = Firm(world, airflow, Runs(airflow, PIPELINE), plain_orders)
+        made = Company(world, airflow, Runs(airflow, PIPELINE), plain_orders)
         made.runs.unpause()
         until(lambda: made.runs.all("scheduled"), "the scheduled run")
         made.runs.quiet()
@@ -102,63 +102,63 @@ def firm(make_world: Callable[..., Any], tmp_path_factory: pytest.TempPathFactor
 
 
 @long_profile
-def test_a_worker_is_killed_during_load(firm: Firm) -> None:
-    run = firm.during_load()
-    assert firm.airflow.kill_busy_workers() > 0
-    assert firm.runs.end_of(run) == "success"
-    assert max(firm.runs.tries(run, "load")) > 1
-    firm.until_quiet()
-    firm.audit()
+def test_a_worker_is_killed_during_load(company: Company) -> None:
+    run = company.during_load()
+    assert company.airflow.kill_busy_workers() > 0
+    assert company.runs.end_of(run) == "success"
+    assert max(company.runs.tries(run, "load")) > 1
+    company.until_quiet()
+    company.audit()
 
 
-def test_the_scheduler_is_killed_during_load_and_started_again(firm: Firm) -> None:
-    run = firm.during_load()
-    firm.airflow.kill_scheduler()
-    firm.airflow.start_scheduler()
-    assert firm.runs.end_of(run) == "success"
-    firm.until_quiet()
-    firm.audit()
+def test_the_scheduler_is_killed_during_load_and_started_again(company: Company) -> None:
+    run = company.during_load()
+    company.airflow.kill_scheduler()
+    company.airflow.start_scheduler()
+    assert company.runs.end_of(run) == "success"
+    company.until_quiet()
+    company.audit()
 
 
 @long_profile
-def test_a_task_is_cleared(firm: Firm) -> None:
+def test_a_task_is_cleared(company: Company) -> None:
     """What was imported is sent by no later try: the cleared load finds nothing that is ready."""
-    firm.offer()
-    run = firm.runs.trigger()
-    assert firm.runs.end_of(run) == "success"
-    posts = firm.world.sandbox.report()["posts"]
-    firm.runs.clear_task(run, "load")
-    assert firm.runs.end_of(run) == "success"
-    firm.runs.clear_task(run, "extract")
-    assert firm.runs.end_of(run) == "success"
-    assert firm.world.sandbox.report()["posts"] == posts
-    firm.until_quiet()
-    firm.audit()
+    company.offer()
+    run = company.runs.trigger()
+    assert company.runs.end_of(run) == "success"
+    posts = company.world.sandbox.report()["posts"]
+    company.runs.clear_task(run, "load")
+    assert company.runs.end_of(run) == "success"
+    company.runs.clear_task(run, "extract")
+    assert company.runs.end_of(run) == "success"
+    assert company.world.sandbox.report()["posts"] == posts
+    company.until_quiet()
+    company.audit()
 
 
 @long_profile
-def test_a_run_is_marked_failed_during_load_and_run_again(firm: Firm) -> None:
-    run = firm.during_load()
-    firm.runs.mark_failed(run)
-    assert firm.runs.end_of(run) == "failed"
-    firm.runs.clear(run)
-    assert firm.runs.end_of(run) == "success"
-    firm.until_quiet()
-    firm.audit()
+def test_a_run_is_marked_failed_during_load_and_run_again(company: Company) -> None:
+    run = company.during_load()
+    company.runs.mark_failed(run)
+    assert company.runs.end_of(run) == "failed"
+    company.runs.clear(run)
+    assert company.runs.end_of(run) == "success"
+    company.until_quiet()
+    company.audit()
 
 
 @long_profile
-def test_an_imported_interval_is_backfilled(firm: Firm) -> None:
+def test_an_imported_interval_is_backfilled(company: Company) -> None:
     """From the UI (which asks the REST API) and by command. All that was imported so far is said to be of past days."""
-    firm.offer()
-    assert firm.runs.end_of(firm.runs.trigger()) == "success"
+    company.offer()
+    assert company.runs.end_of(company.runs.trigger()) == "success"
     day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
     stamp = f"{day + timedelta(hours=6):%Y-%m-%d %H:%M:%S.%f}"
-    firm.world.change(f"UPDATE batch SET fetched_at = '{stamp}'")
-    firm.world.change(f"UPDATE submission SET first_offered_at = '{stamp}', last_offered_at = '{stamp}'")
-    before, posts = firm.world.states(), firm.world.sandbox.report()["posts"]
+    company.world.change(f"UPDATE batch SET fetched_at = '{stamp}'")
+    company.world.change(f"UPDATE submission SET first_offered_at = '{stamp}', last_offered_at = '{stamp}'")
+    before, posts = company.world.states(), company.world.sandbox.report()["posts"]
     span = {"from_date": f"{day - timedelta(days=1):%Y-%m-%dT00:00:00Z}", "to_date": f"{day:%Y-%m-%dT00:00:00Z}"}
-    made = firm.airflow.call(
+    made = company.airflow.call(
         "POST",
         "/backfills",
         {
@@ -170,10 +170,10 @@ def test_an_imported_interval_is_backfilled(firm: Firm) -> None:
             "dag_run_conf": {},
         },
     )
-    until(lambda: len(firm.runs.all("backfill")) >= 2, "the runs of the backfill")
-    firm.runs.quiet()
-    until(lambda: firm.airflow.call("GET", f"/backfills/{made['id']}")["completed_at"], "the backfill's end", 1.0)
-    firm.airflow.command(
+    until(lambda: len(company.runs.all("backfill")) >= 2, "the runs of the backfill")
+    company.runs.quiet()
+    until(lambda: company.airflow.call("GET", f"/backfills/{made['id']}")["completed_at"], "the backfill's end", 1.0)
+    company.airflow.command(
         "backfill",
         "create",
         "--dag-id",
@@ -185,16 +185,16 @@ def test_an_imported_interval_is_backfilled(firm: Firm) -> None:
         "--reprocess-behavior",
         "completed",
     )
-    firm.runs.quiet()
-    assert {run["state"] for run in firm.runs.all("backfill")} == {"success"}
-    assert firm.world.sandbox.report()["posts"] == posts
-    assert firm.world.states() == before
-    firm.audit()
+    company.runs.quiet()
+    assert {run["state"] for run in company.runs.all("backfill")} == {"success"}
+    assert company.world.sandbox.report()["posts"] == posts
+    assert company.world.states() == before
+    company.audit()
 
 
-def test_after_all_this_no_log_and_no_table_names_anybody(firm: Firm) -> None:
+def test_after_all_this_no_log_and_no_table_names_anybody(company: Company) -> None:
     """The logs of tasks, scheduler, DAG processor and API server, and every table of Airflow's database."""
-    home = firm.world.home
+    home = company.world.home
     logs = [path for path in home.rglob("*.log") if "attempt=" in path.name]
     assert any("task_id=load" in str(path) for path in logs)
     ours = {str(path.relative_to(home)) for path in (home / "order_relay").rglob("*")}

@@ -123,9 +123,9 @@ def test_airflow_holds_no_customers_data(make_world: Callable[..., Any], capfd: 
     assert len(set(marks)) > 24
     world = make_world(orders=orders)
     run = world.run()
-    said = "".join(capfd.readouterr()) + database_text(run.run_id)
-    assert "extract" in said
-    assert [word for word in set(marks) if word in said] == []
+    message = "".join(capfd.readouterr()) + database_text(run.run_id)
+    assert "extract" in message
+    assert [word for word in set(marks) if word in message] == []
 
 
 def mark(value: Any, word: str, marks: list[str], key: str = "") -> Any:
@@ -134,8 +134,8 @@ def mark(value: Any, word: str, marks: list[str], key: str = "") -> Any:
         return {k: mark(v, word, marks, k) for k, v in value.items()}
     if isinstance(value, list):
         return [mark(v, word, marks, key) for v in value]
-    about_people = ("name", "email", "address", "street", "phone", "contact", "note", "comment")
-    if isinstance(value, str) and value and any(part in key for part in about_people):
+    personal_data = ("name", "email", "address", "street", "phone", "contact", "note", "comment")
+    if isinstance(value, str) and value and any(part in key for part in personal_data):
         marks.append(f"{word}{len(marks):03d}")
         return f"{marks[-1]}@example.com" if "email" in key else f"{marks[-1]} {value}"
     return value

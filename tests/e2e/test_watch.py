@@ -11,7 +11,7 @@ import pytest
 WATCH = "watch"
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name.endswith("airflow.notify.notifiers")]
 
 
@@ -23,7 +23,7 @@ def test_without_problems_or_runs_nothing_is_sent(
     run = world.run(WATCH)
     assert run.state == "success"
     assert run.tasks == {"look": "success", "summarize": "skipped"}
-    assert told(caplog) == []
+    assert alerts(caplog) == []
     assert world.sandbox.report()["requests"] == {}
 
 
@@ -36,7 +36,7 @@ def test_a_refused_login_is_reported_once_by_the_run_and_once_by_the_watch(
     for _ in range(2):
         assert world.run().state == "failed"
         assert world.run(WATCH).state == "success"
-    failed, rests = told(caplog)
+    failed, rests = alerts(caplog)
     assert "supercat_to_shopatron: run " in failed
     assert "extract" in failed
     assert "supercat_to_shopatron: suspended" in rests
@@ -55,14 +55,14 @@ def test_stuck_orders_are_reported_with_their_numbers_and_counted_in_the_summary
         assert world.run(WATCH).state == "success"
     numbers = {row["order_number"] for row in world.rows() if row["state"] == "ready"}
     assert numbers
-    (summary,) = [text for text in told(caplog) if "imported in the last 24 hours" in text]
-    (mistyped,) = [text for text in told(caplog) if "'supercat'" in text and text != summary]
+    (summary,) = [text for text in alerts(caplog) if "imported in the last 24 hours" in text]
+    (mistyped,) = [text for text in alerts(caplog) if "'supercat'" in text and text != summary]
     assert "sending is stopped for all pipelines" in mistyped
-    (stuck,) = [text for text in told(caplog) if "been ready for more than" in text and text != summary]
+    (stuck,) = [text for text in alerts(caplog) if "been ready for more than" in text and text != summary]
     assert all(number in stuck for number in numbers)
     assert f"- ready: {len(numbers)} " in summary
     names = {value for row in world.rows() for value in (row["customer_po"],) if value}
-    assert not any(name in text for name in names for text in told(caplog))
+    assert not any(name in text for name in names for text in alerts(caplog))
 
 
 def test_a_wrong_target_turns_the_watch_red(make_world: Callable[..., Any]) -> None:

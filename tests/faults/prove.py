@@ -124,11 +124,11 @@ class Prover:
         """Every crossing of every act, on both databases."""
         acts = crash_trials.acts(case)
         found = self.forks.run("crashes:discover", [{"case": case.name, "act": act} for act in acts])
-        for act, crossings in zip(acts, found, strict=True):
+        for act, failpoints in zip(acts, found, strict=True):
             for kind in KINDS:
                 trials = [
                     {"case": case.name, "act": act, "point": point, "number": number, "kind": kind}
-                    for point, number in crash_trials.every(crossings)
+                    for point, number in crash_trials.every(failpoints)
                 ]
                 yield self.row(
                     f"SIGKILL at each crossing: {act}, {kind}",
@@ -275,11 +275,11 @@ class Prover:
             yield self.row(
                 f"details unreadable, {kind}", "web_shop:unread", unread, lambda r: f"{r['answer']} {r['struck']}"
             )
-            gone = [
+            missing = [
                 {"case": case.name, "answer": shop_trials.VANISHING, "struck": places, "kind": kind}
                 for places in struck
             ]
-            yield self.row(f"details vanish, {kind}", "web_shop:unread", gone, lambda r: str(r["struck"]))
+            yield self.row(f"details vanish, {kind}", "web_shop:unread", missing, lambda r: str(r["struck"]))
             cancelled = [
                 {"case": case.name, "moment": moment, "way": way, "kind": kind}
                 for moment, way in product(shop_trials.MOMENTS, case.feedback)
@@ -376,12 +376,12 @@ def main() -> int:
             rows = _rows(Prover(forks, cluster, Path(place), bound), options.only or list(PARTS))
         finally:
             cluster.stop()
-    broken = [words for row in rows for words in row.broken]
+    broken = [message for row in rows for message in row.broken]
     _say(f"\n{sum(row.tried for row in rows)} faults in {(time.monotonic() - began) / 60:.0f} minutes")
     if bound.left_out:
         _say(f"{bound.left_out} were not tried: the time was over")
-    for words in broken:
-        _say(f"- {words[:600]}")
+    for message in broken:
+        _say(f"- {message[:600]}")
     return 1 if broken or any(row.lost or row.doubled for row in rows) else 0
 
 
@@ -398,8 +398,8 @@ def _rows(prover: Prover, parts: list[str]) -> list[Row]:
     return rows
 
 
-def _say(words: str) -> None:
-    sys.stdout.write(words + "\n")
+def _say(message: str) -> None:
+    sys.stdout.write(message + "\n")
     sys.stdout.flush()
 
 

@@ -35,28 +35,28 @@ class Verdict:
     breakage: Breakage
     caught: bool
     seconds: float
-    said: str = ""
+    output: str = ""
 
 
 def main() -> int:
     """Print the table; 1 where a breakage survived."""
     parser = argparse.ArgumentParser(description="Break the promise on purpose and see that a test notices.")
     parser.add_argument("--only", default="", help="breakages whose name holds these words")
-    words = parser.parse_args().only
-    chosen = [breakage for breakage in BREAKAGES if words in breakage.name]
+    expected = parser.parse_args().only
+    chosen = [breakage for breakage in BREAKAGES if expected in breakage.name]
     if not chosen:
-        sys.stderr.write(f"no breakage is called {words!r}\n")
+        sys.stderr.write(f"no breakage is called {expected!r}\n")
         return 2
     with tempfile.TemporaryDirectory(prefix="order-relay-mutations-") as place:
         tree = copy_of_the_project(Path(place))
-        code, said = run_tests(tree, [name for breakage in chosen for name in breakage.caught_by])
+        code, output = run_tests(tree, [name for breakage in chosen for name in breakage.caught_by])
         if code != PASSED:
-            _say(f"the tests do not pass on the untouched code:\n{said}")
+            _say(f"the tests do not pass on the untouched code:\n{output}")
             return 1
         _say("| breakage | caught by | caught | seconds |\n|---|---|---|---:|")
-        survived = [verdict for breakage in chosen if not _told(verdict := attempt(tree, breakage))]
+        survived = [verdict for breakage in chosen if not _summary(verdict := attempt(tree, breakage))]
     for verdict in survived:
-        _say(f"\n{verdict.breakage.name}: not caught.\n{verdict.said}")
+        _say(f"\n{verdict.breakage.name}: not caught.\n{verdict.output}")
     _say(f"\n{len(chosen) - len(survived)} of {len(chosen)} breakages were caught")
     return 1 if survived else 0
 
@@ -78,10 +78,10 @@ def attempt(tree: Path, breakage: Breakage) -> Verdict:
     """Break the copy, run the named tests, mend it."""
     began = time.monotonic()
     with _broken(tree, breakage):
-        code, said = run_tests(tree, breakage.caught_by)
+        code, output = run_tests(tree, breakage.caught_by)
     # failed, and not merely stopped by an error on the way to the test
-    caught = code == FAILED and all(f"FAILED {name}" in said for name in breakage.caught_by)
-    return Verdict(breakage, caught, time.monotonic() - began, "" if caught else said)
+    caught = code == FAILED and all(f"FAILED {name}" in output for name in breakage.caught_by)
+    return Verdict(breakage, caught, time.monotonic() - began, "" if caught else output)
 
 
 @contextmanager
@@ -125,14 +125,14 @@ def run_tests(tree: Path, names: Iterable[str]) -> tuple[int, str]:
     return done.returncode, (done.stdout + done.stderr)[-4_000:]
 
 
-def _told(verdict: Verdict) -> bool:
+def _summary(verdict: Verdict) -> bool:
     tests = ", ".join(name.rpartition("::")[2] for name in verdict.breakage.caught_by)
     _say(f"| {verdict.breakage.name} | {tests} | {'yes' if verdict.caught else 'NO'} | {verdict.seconds:.1f} |")
     return verdict.caught
 
 
-def _say(words: str) -> None:
-    sys.stdout.write(words + "\n")
+def _say(expected: str) -> None:
+    sys.stdout.write(expected + "\n")
     sys.stdout.flush()
 
 

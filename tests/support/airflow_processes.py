@@ -98,18 +98,18 @@ class RealAirflow:
             time.sleep(1)
         raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
 
-    def command(self, *words: str) -> None:
+    def command(self, *arguments: str) -> None:
         """An ``airflow`` command; given again while a busy SQLite answers that it is locked."""
-        said = ""
+        output = ""
         for number in range(5):
             log = self.home / f"command-{number}.log"
-            if airflow_command(list(words), self.env, log) == 0:
+            if airflow_command(list(arguments), self.env, log) == 0:
                 return
-            said = log.read_text()[-3_000:]
-            if "database is locked" not in said:
+            output = log.read_text()[-3_000:]
+            if "database is locked" not in output:
                 break
             time.sleep(2)
-        raise AssertionError(said)
+        raise AssertionError(output)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def plain_orders(number: int, seed: int = 3) -> list[dict[str, Any]]:
     return list(itertools.islice(made, number))
 
 
-class Desk:
+class Relay:
     """A ledger bound to a pipeline, its archive, and the walk of orders through both."""
 
     def __init__(self, ledger: Ledger, store: BatchStore, first_batch: int = 1) -> None:

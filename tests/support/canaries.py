@@ -22,7 +22,7 @@ from urllib.parse import quote, quote_plus
 
 Order = dict[str, Any]
 
-PEOPLE: Mapping[str, str] = {
+PERSONAL_DATA: Mapping[str, str] = {
     "name": "Žofie Quorthingbury",
     "contact": 'Wolfhelm "Bix" O\'Zanderling',
     "company": "Zwentibold & Töchter Lampenhaus",
@@ -45,7 +45,7 @@ SECRETS: Mapping[str, str] = {
     "token": "tok-Hq4wEe7yBn1mKs9d",
     "wrong password": "pw-Oops4Gd8LmN1yC",
 }
-EVERYTHING: Mapping[str, str] = {**PEOPLE, **CARDS, **SECRETS}
+EVERYTHING: Mapping[str, str] = {**PERSONAL_DATA, **CARDS, **SECRETS}
 UNSAYABLE: Mapping[str, str] = {**CARDS, **SECRETS}
 """What may not even stand in the archive and the ledger."""
 
@@ -54,17 +54,17 @@ def marked(order: Order) -> Order:
     """The order with marked people and cards in many of its places; identities, items and money stay."""
     new = copy.deepcopy(order)
     person = {
-        "name": PEOPLE["name"],
-        "company": PEOPLE["company"],
-        "address1": PEOPLE["street"],
-        "address2": f"c/o {PEOPLE['contact']}",
-        "phone": PEOPLE["phone"],
-        "email": PEOPLE["e-mail"],
+        "name": PERSONAL_DATA["name"],
+        "company": PERSONAL_DATA["company"],
+        "address1": PERSONAL_DATA["street"],
+        "address2": f"c/o {PERSONAL_DATA['contact']}",
+        "phone": PERSONAL_DATA["phone"],
+        "email": PERSONAL_DATA["e-mail"],
     }
     new["bill_to"] = {**order["bill_to"], **person}
     new["ship_to"] = {**order["ship_to"], **person, "address2": f"card {CARDS['card in an address']}"}
-    new["sales_rep"] = {"name": PEOPLE["contact"], "email": PEOPLE["e-mail"]}
-    new["notes"] = f"{PEOPLE['note']}; pay with {grouped(CARDS['card in notes'])} please"
+    new["sales_rep"] = {"name": PERSONAL_DATA["contact"], "email": PERSONAL_DATA["e-mail"]}
+    new["notes"] = f"{PERSONAL_DATA['note']}; pay with {grouped(CARDS['card in notes'])} please"
     new["payment"] = {
         "method": "credit_card",
         "card_last4": "9855",
@@ -72,17 +72,17 @@ def marked(order: Order) -> Order:
         "number": CARDS["card in payment"],
         "cvv": "9471",
     }
-    new["custom_fields"] = {"remark": f"or {CARDS['card in a custom field']}", "buyer": PEOPLE["name"]}
-    new["items"][0]["options"] = {"engraving": f"{PEOPLE['name']} {grouped(CARDS['card in a line'], ' ')}"}
+    new["custom_fields"] = {"remark": f"or {CARDS['card in a custom field']}", "buyer": PERSONAL_DATA["name"]}
+    new["items"][0]["options"] = {"engraving": f"{PERSONAL_DATA['name']} {grouped(CARDS['card in a line'], ' ')}"}
     return new
 
 
 def spoiled(order: Order) -> Order:
     """People's data where numbers and codes are wanted, so that a complaint may be tempted to quote them."""
     new = copy.deepcopy(order)
-    new["items"][0]["quantity"] = PEOPLE["name"]
-    new["ship_to"]["country"] = PEOPLE["e-mail"]
-    new["total"] = PEOPLE["phone"]
+    new["items"][0]["quantity"] = PERSONAL_DATA["name"]
+    new["ship_to"]["country"] = PERSONAL_DATA["e-mail"]
+    new["total"] = PERSONAL_DATA["phone"]
     return new
 
 
@@ -95,7 +95,7 @@ def grouped(card: str, gap: str = "-") -> str:
 def spellings(mark: str) -> frozenset[bytes]:
     """The byte sequences that stand for a mark."""
     escaped = json.dumps(mark)[1:-1]
-    words = {
+    message = {
         mark,
         escaped,
         json.dumps(mark, ensure_ascii=False)[1:-1],
@@ -106,10 +106,10 @@ def spellings(mark: str) -> frozenset[bytes]:
         quote_plus(mark),
         quote(mark, safe=""),
     }
-    words |= {json.dumps(word)[1:-1] for word in words}  # JSON inside JSON
+    message |= {json.dumps(word)[1:-1] for word in message}  # JSON inside JSON
     if mark.isdigit():
-        words |= {grouped(mark), grouped(mark, " ")}
-    raw = {word.encode() for word in words} | {mark.encode("utf-16-le")}
+        message |= {grouped(mark), grouped(mark, " ")}
+    raw = {word.encode() for word in message} | {mark.encode("utf-16-le")}
     try:
         raw.add(mark.encode("latin-1"))
     except UnicodeEncodeError:
@@ -129,7 +129,7 @@ def _base64(plain: bytes) -> Iterator[bytes]:
 def found(data: bytes, marks: Mapping[str, str]) -> set[str]:
     """The names of the marks that stand in ``data``."""
     text = unpacked(data)
-    return {name for name, mark in marks.items() if any(words in text for words in spellings(mark))}
+    return {name for name, mark in marks.items() if any(message in text for message in spellings(mark))}
 
 
 def unpacked(data: bytes) -> bytes:

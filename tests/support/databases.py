@@ -108,8 +108,8 @@ class Cluster:
         return self.url(name)
 
     def _run(self, program: str, *arguments: str) -> None:
-        told = self.home / f"{program}.out"
-        with told.open("w") as out:  # not a pipe: pg_ctl hands its streams on to the server, and it would never end
+        log = self.home / f"{program}.out"
+        with log.open("w") as out:  # not a pipe: pg_ctl hands its streams on to the server, and it would never end
             result = subprocess.run(
                 [str(self._programs / program), *arguments],
                 cwd=self.home,
@@ -121,7 +121,7 @@ class Cluster:
                 **self._as_user,  # type: ignore[call-overload]
             )
         if result.returncode:
-            raise RuntimeError(f"{program} failed ({result.returncode}): {told.read_text(errors='replace')[-2_000:]}")
+            raise RuntimeError(f"{program} failed ({result.returncode}): {log.read_text(errors='replace')[-2_000:]}")
 
 
 @pytest.fixture(scope="session")

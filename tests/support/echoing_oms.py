@@ -60,11 +60,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, json.dumps({"orderID": next(self.server.ids), "externalOrderID": key}))
 
     def _echo(self, status: int, body: str) -> None:
-        words = {"code": 5004, "message": f"can not take {body}", "headers": dict(self.headers), "order": body}
-        self._answer(status, json.dumps(words))
+        message = {"code": 5004, "message": f"can not take {body}", "headers": dict(self.headers), "order": body}
+        self._answer(status, json.dumps(message))
 
-    def _page(self, status: int, words: str) -> None:
-        page = f"<html><title>Bad gateway</title><pre>{html.escape(words)}\n{self.headers}</pre></html>"
+    def _page(self, status: int, message: str) -> None:
+        page = f"<html><title>Bad gateway</title><pre>{html.escape(message)}\n{self.headers}</pre></html>"
         self._answer(status, page, "text/html")
 
     def _answer(self, status: int, text: str, kind: str = "application/json") -> None:

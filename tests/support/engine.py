@@ -80,7 +80,7 @@ class Engine:
     def load(self, ctx: RunContext, chunk: str) -> dict[str, int]:
         return self.stages(ctx).load(chunk, self.options())
 
-    def tell(self, run: str) -> dict[str, int]:
+    def send_feedback(self, run: str) -> dict[str, int]:
         """One run of the source's feedback: what its DAG does."""
         return send_write_back(RunContext(self.pipeline, run), self.feedback_parts())
 

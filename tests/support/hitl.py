@@ -13,7 +13,7 @@ OPEN = "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false"
 
 
 @dataclass
-class Person:
+class Operator:
     """Answers what is asked, in turn: (choice, what is typed). ``seen``: subject and body of each question."""
 
     client: Any
@@ -36,8 +36,8 @@ class Person:
 
 
 @contextmanager
-def person(api: Any, *answers: tuple[str, dict[str, str]]) -> Iterator[Person]:
-    someone, done = Person(api, list(answers)), threading.Event()
+def person(api: Any, *answers: tuple[str, dict[str, str]]) -> Iterator[Operator]:
+    someone, done = Operator(api, list(answers)), threading.Event()
     thread = threading.Thread(target=someone.work, args=(done,), daemon=True)
     thread.start()
     try:

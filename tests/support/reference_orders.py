@@ -50,7 +50,7 @@ def line(number: int, item: str, quantity: Any, unit: str | None, extended: str 
     }
 
 
-class Desk:
+class Relay:
     """Writes orders with ids that follow each other, as the vendor assigns them."""
 
     def __init__(self) -> None:
@@ -100,61 +100,61 @@ class Desk:
 
 def cases() -> list[Case]:
     """Every kind of order that the tables speak of."""
-    desk = Desk()
-    return [*good(desk), *versions(desk), *refused(desk), *reused_identities(desk)]
+    relay = Relay()
+    return [*good(relay), *versions(relay), *refused(relay), *reused_identities(relay)]
 
 
 def sent(order: dict[str, Any]) -> Case:
     return Case(order, "imported", Decimal(order["total"]))
 
 
-def good(desk: Desk) -> list[Case]:
+def good(relay: Relay) -> list[Case]:
     two = [line(1, "LAMP-9", 2, "142.50", "285.00"), line(2, "BULB-1", 7, "3.33", "23.31")]
     promotion = {**line(3, "PROMO", 1, None, None), "description": "Spring promotion: ask for the display"}
     uneven = [line(1, "A", 3, "9.99", "29.97"), line(2, "B", 7, "1.43", "10.01"), line(3, "C", 11, "0.05", "0.55")]
     return [
-        sent(desk.order(two)),
-        sent(desk.order(two, discount="-28.50")),
-        sent(desk.order(uneven, discount="-3.34", freight="7.77", tax="2.01")),
-        sent(desk.order(uneven, freight="0.01", tax="0.02")),
-        sent(desk.order([*two, promotion])),
-        sent(desk.order([line(1, "FREE", 4, "0.00", "0.00"), line(2, "PAID", 1, "10.00", "10.00")], discount="-1.00")),
-        sent(desk.order([line(1, "HALF", 8, "0.125", "1.00")])),
-        sent(desk.order([line(1, "HALF", 3, "0.335", "1.01")])),
-        sent(desk.order([line(1, "TWO-POINT-NOUGHT", 2.0, "5.00", "10.00")])),
-        sent(desk.order(two, name="Cher")),
-        sent(desk.order(two, name="")),
-        sent(desk.order(two, name="李小龍 " + "長" * 60)),
-        sent(desk.order(two, notes="Please call. " * 200)),
-        sent(desk.order(two, currency=None)),
-        sent(desk.order(two, id=str(desk.next_id + 100_000))),
+        sent(relay.order(two)),
+        sent(relay.order(two, discount="-28.50")),
+        sent(relay.order(uneven, discount="-3.34", freight="7.77", tax="2.01")),
+        sent(relay.order(uneven, freight="0.01", tax="0.02")),
+        sent(relay.order([*two, promotion])),
+        sent(relay.order([line(1, "FREE", 4, "0.00", "0.00"), line(2, "PAID", 1, "10.00", "10.00")], discount="-1.00")),
+        sent(relay.order([line(1, "HALF", 8, "0.125", "1.00")])),
+        sent(relay.order([line(1, "HALF", 3, "0.335", "1.01")])),
+        sent(relay.order([line(1, "TWO-POINT-NOUGHT", 2.0, "5.00", "10.00")])),
+        sent(relay.order(two, name="Cher")),
+        sent(relay.order(two, name="")),
+        sent(relay.order(two, name="李小龍 " + "長" * 60)),
+        sent(relay.order(two, notes="Please call. " * 200)),
+        sent(relay.order(two, currency=None)),
+        sent(relay.order(two, id=str(relay.next_id + 100_000))),
         sent(
-            desk.order(
+            relay.order(
                 [line(n, f"ROW-{n}", n % 5 + 1, "1.07", f"{Decimal('1.07') * (n % 5 + 1):.2f}") for n in range(1, 201)],
                 discount="-11.11",
                 tax="13.37",
             )
         ),
-        sent(desk.order(two, notes="card 4111 1111 1111 1111 on file")),
+        sent(relay.order(two, notes="card 4111 1111 1111 1111 on file")),
     ]
 
 
-def versions(desk: Desk) -> list[Case]:
+def versions(relay: Relay) -> list[Case]:
     lines = [line(1, "LAMP-9", 2, "10.00", "20.00"), line(2, "BULB-1", 1, "5.00", "5.00")]
     more = [line(1, "LAMP-9", 5, "10.00", "50.00"), line(2, "BULB-1", 1, "5.00", "5.00")]
     other = [line(1, "SOFA-1", 1, "900.00", "900.00")]
 
-    first = desk.order(lines)
-    newer = desk.order(more, number=f"{first['order_number']}-1", family=first["uuid"])
-    newest = desk.order(lines, number=f"{first['order_number']}-2", family=first["uuid"])
+    first = relay.order(lines)
+    newer = relay.order(more, number=f"{first['order_number']}-1", family=first["uuid"])
+    newest = relay.order(lines, number=f"{first['order_number']}-2", family=first["uuid"])
 
-    form = desk.order(lines)
-    reused = desk.order(other, number=f"{form['order_number']}-1", family=form["uuid"])
+    form = relay.order(lines)
+    reused = relay.order(other, number=f"{form['order_number']}-1", family=form["uuid"])
 
-    base = desk.order(lines)
-    broken = desk.order(more, number=f"{base['order_number']}-1", family=base["uuid"], total="1.00")
+    base = relay.order(lines)
+    broken = relay.order(more, number=f"{base['order_number']}-1", family=base["uuid"], total="1.00")
 
-    orphan = desk.order(lines, number="7777-021524-300-1")
+    orphan = relay.order(lines, number="7777-021524-300-1")
     return [
         Case(first, "superseded"),
         Case(newer, "superseded"),
@@ -167,28 +167,28 @@ def versions(desk: Desk) -> list[Case]:
     ]
 
 
-def refused(desk: Desk) -> list[Case]:
+def refused(relay: Relay) -> list[Case]:
     lines = [line(1, "LAMP-9", 2, "10.00", "20.00")]
-    nameless = desk.order(lines)
+    nameless = relay.order(lines)
     del nameless["items"]
     return [
-        Case(desk.order(lines, total="21.00"), "quarantined"),
-        Case(desk.order(lines, subtotal="19.00"), "quarantined"),
-        Case(desk.order([line(1, "KILO", "1.5", "10.00", "15.00")]), "quarantined"),
-        Case(desk.order([line(1, "LAMP-9", 2, "10.00", "25.00")]), "quarantined"),
-        Case(desk.order([line(1, "PROMO", 1, None, None)]), "quarantined"),
-        Case(desk.order([]), "quarantined"),
+        Case(relay.order(lines, total="21.00"), "quarantined"),
+        Case(relay.order(lines, subtotal="19.00"), "quarantined"),
+        Case(relay.order([line(1, "KILO", "1.5", "10.00", "15.00")]), "quarantined"),
+        Case(relay.order([line(1, "LAMP-9", 2, "10.00", "25.00")]), "quarantined"),
+        Case(relay.order([line(1, "PROMO", 1, None, None)]), "quarantined"),
+        Case(relay.order([]), "quarantined"),
         Case(nameless, "quarantined"),
-        Case(desk.order(lines, submitted_at="yesterday"), "quarantined"),
-        Case(desk.order(lines, ship_to="Main Street 1"), "quarantined"),
+        Case(relay.order(lines, submitted_at="yesterday"), "quarantined"),
+        Case(relay.order(lines, ship_to="Main Street 1"), "quarantined"),
     ]
 
 
-def reused_identities(desk: Desk) -> list[Case]:
+def reused_identities(relay: Relay) -> list[Case]:
     lines = [line(1, "LAMP-9", 2, "10.00", "20.00")]
-    one = desk.order(lines, number="6001-021524-001")
-    two = desk.order(lines, number="6001-021524-001")
-    without = desk.order(lines)
+    one = relay.order(lines, number="6001-021524-001")
+    two = relay.order(lines, number="6001-021524-001")
+    without = relay.order(lines)
     without["id"] = None
     return [Case(one, "held"), Case(two, "held"), Case(without, "quarantined")]
 

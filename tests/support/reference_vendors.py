@@ -40,7 +40,7 @@ REQUIRED = {
 
 
 @dataclass
-class Books:
+class VendorState:
     """What the vendors remember."""
 
     orders: list[dict[str, Any]] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Vendors(BaseHTTPRequestHandler):
     """Both vendors behind one port."""
 
     protocol_version = "HTTP/1.1"
-    books: Books
+    state: VendorState
 
     def log_message(self, *_: Any) -> None:
         """The standard server prints each request; a test wants silence."""
@@ -133,14 +133,14 @@ class Vendors(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == f"/{ORG}/ext/v2/orders/new_orders" and self.basic(LOGIN, PASSWORD):
-            with self.books.lock:
-                self.books.history.append(("GET", "new_orders"))
-                self.reply(200, {"status": "success", "error": None, "data": self.books.offered()})
+            with self.state.lock:
+                self.state.history.append(("GET", "new_orders"))
+                self.reply(200, {"status": "success", "error": None, "data": self.state.offered()})
         elif self.path.startswith("/api/v2/order/"):
-            with self.books.lock:
+            with self.state.lock:
                 rows = [
                     {"orderID": n, "externalOrderID": o["externalOrderID"], "orderStatus": "READY"}
-                    for n, o in enumerate(self.books.imported, start=5001)
+                    for n, o in enumerate(self.state.imported, start=5001)
                 ]
             self.reply(200, {"totalCount": len(rows), "collection": rows[:100]})
         else:
@@ -158,34 +158,34 @@ class Vendors(BaseHTTPRequestHandler):
             self.reply(401, {})
 
     def mark_received(self, numbers: list[str]) -> None:
-        with self.books.lock:
-            known = {order.get("order_number") for order in self.books.orders}
-            self.books.received += numbers
-            self.books.history += [("ACK", number) for number in numbers]
+        with self.state.lock:
+            known = {order.get("order_number") for order in self.state.orders}
+            self.state.received += numbers
+            self.state.history += [("ACK", number) for number in numbers]
         answer = {n: {"success": True} if n in known else {"success": False, "error": "no such order"} for n in numbers}
         self.reply(200, {"status": "success", "error": None, "data": answer})
 
     def import_order(self, order: dict[str, Any]) -> None:
         wrong = complaints_about(order)
-        with self.books.lock:
-            self.books.complaints += wrong
+        with self.state.lock:
+            self.state.complaints += wrong
             if not wrong:
-                self.books.imported.append(order)
-                self.books.history.append(("IMPORT", order["externalOrderID"]))
-            number = 5000 + len(self.books.imported)
+                self.state.imported.append(order)
+                self.state.history.append(("IMPORT", order["externalOrderID"]))
+            number = 5000 + len(self.state.imported)
         self.reply(400, {"message": wrong}) if wrong else self.reply(200, {"orderID": number, "orderStatus": "READY"})
 
 
 @contextmanager
-def literal_vendors(orders: list[dict[str, Any]]) -> Iterator[tuple[str, Books]]:
+def literal_vendors(orders: list[dict[str, Any]]) -> Iterator[tuple[str, VendorState]]:
     """Serve both vendors on a free loopback port; yields the base URL and the books."""
-    books = Books(orders=orders)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Vendors,), {"books": books}))
+    state = VendorState(orders=orders)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Vendors,), {"state": state}))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", books
+        yield f"http://127.0.0.1:{server.server_port}", state
     finally:
         server.shutdown()
         server.server_close()

@@ -18,15 +18,15 @@ WINDOW = {"action": "export", "start_date": "01/01/2020 00:00", "end_date": "01/
 PATH = "/shiprush/orders"
 
 
-class Firm:
+class Company:
     """A desk with archived orders, and the served app on top of it."""
 
-    def __init__(self, desk: Any, url: str) -> None:
-        self.desk = desk
+    def __init__(self, relay: Any, url: str) -> None:
+        self.relay = relay
         self.extra: dict[str, Any] = {"page_size": 3}
         self.login, self.password = AUTH
         self.defined = True
-        self.parts = Deployment(self._connection, lambda: url, lambda: desk.store)
+        self.parts = Deployment(self._connection, lambda: url, lambda: relay.store)
         transport = httpx.ASGITransport(create_app(self.parts), raise_app_exceptions=True)
         self.web = httpx.AsyncClient(transport=transport, base_url="http://relay.example")
 

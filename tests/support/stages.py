@@ -92,7 +92,7 @@ class PlainTransformer:
 
 
 @dataclass
-class Desk:
+class Relay:
     """A source, ledger and store, with the stages to run on them."""
 
     ledger: Ledger
@@ -100,15 +100,15 @@ class Desk:
     offered: list[dict[str, Any]] = field(default_factory=list)
     transformer: Any = field(default_factory=PlainTransformer)
     policies: VersionPolicies = field(default_factory=VersionPolicies)
-    account: str = "desk:here"
-    format: VendorFormat = field(default_factory=lambda: VendorFormat("desk", SCHEMA, MAPPING))
+    account: str = "source:account"
+    format: VendorFormat = field(default_factory=lambda: VendorFormat("test", SCHEMA, MAPPING))
     runs: int = 0
     contents: ContentPaths | None = None
 
     @classmethod
-    def open(cls, url: str, folder: Path) -> Desk:
+    def open(cls, url: str, folder: Path) -> Relay:
         ledger = Ledger.open(url)
-        ledger.runs.bind(PIPELINE, "desk:here", "shelf:there")
+        ledger.runs.bind(PIPELINE, "source:account", "destination:account")
         return cls(ledger, BatchStore(folder.as_uri()))
 
     @property

@@ -46,8 +46,8 @@ def command(engine: Engine, command_line: CliRunner, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Installation, "store", BatchStore(engine.wiring.store_url))
     monkeypatch.setattr(Installation, "connection", lambda self, conn_id: engine.connections[conn_id])
 
-    def run(*words: str, code: int = 0) -> Any:
-        result = command_line.invoke(app_module.app, [*words, "--json"])
+    def run(*arguments: str, code: int = 0) -> Any:
+        result = command_line.invoke(app_module.app, [*arguments, "--json"])
         if code == 2:
             return str(result.exception)
         assert result.exit_code == code, (result.output, result.exception)

@@ -11,22 +11,22 @@ from tests.support.trials.crashes import every
 
 
 @pytest.fixture(scope="session")
-def crossings(forks: Forks, databases) -> dict[str, int]:
+def failpoints(forks: Forks, databases) -> dict[str, int]:
     """The crossings of three notices."""
     (found,) = forks.run("shipment_notices:discover", [{"ledger_url": databases("sqlite")}])
     return dict(found)
 
 
-def test_killed_at_every_failpoint(crossings, databases, forks: Forks) -> None:
+def test_killed_at_every_failpoint(failpoints, databases, forks: Forks) -> None:
     trials: list[dict[str, Any]] = [
         {"point": point, "number": number, "ledger_url": databases("postgres" if number % 2 else "sqlite")}
-        for point, number in every(crossings)
+        for point, number in every(failpoints)
     ]
     results = forks.run("shipment_notices:crash", trials)
     assert [(r["point"], r["number"], r["faults"]) for r in results if r["faults"]] == []
     assert [r["point"] for r in results if not r["killed"]] == []
 
 
-def test_every_notice_has_its_failpoint(crossings) -> None:
+def test_every_notice_has_its_failpoint(failpoints) -> None:
     """A guard of the guard."""
-    assert {"before ledger Shipments.record": 3, "after ledger Shipments.record": 3}.items() <= crossings.items()
+    assert {"before ledger Shipments.record": 3, "after ledger Shipments.record": 3}.items() <= failpoints.items()

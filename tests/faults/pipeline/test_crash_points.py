@@ -84,5 +84,5 @@ def test_every_kind_of_failpoint_is_reached(case: Case, points) -> None:
     )
     store = ("part", "manifest", "validated", "winners", "payloads", "chunk", "report")
     calls = ("destination token", "destination import", "destination search")
-    wanted = [*(f"ledger {n}" for n in ledger), *(f"store write {n}" for n in store), *calls, *case.crossings]
+    wanted = [*(f"ledger {n}" for n in ledger), *(f"store write {n}" for n in store), *calls, *case.failpoints]
     assert {f"{when} {name}" for when in ("before", "after") for name in wanted} - names == set()

@@ -21,7 +21,7 @@ from order_relay_sandbox.supercat.generator import orders
 from tests.support.canaries import (
     CARDS,
     EVERYTHING,
-    PEOPLE,
+    PERSONAL_DATA,
     SECRETS,
     UNSAYABLE,
     found,
@@ -77,7 +77,7 @@ def engine(shop: ThreadedSandbox, oms: EchoingOms, tmp_path: Path) -> Iterator[E
 
 
 @pytest.fixture
-def book() -> list[dict[str, Any]]:
+def sample() -> list[dict[str, Any]]:
     plain = [made.order for made in orders(60, 11) if made.kind == "plain"]
     return [marked(order) for order in plain[:7]]
 
@@ -86,20 +86,20 @@ def test_every_ending_keeps_its_mouth_shut(
     engine: Engine,
     shop: ThreadedSandbox,
     oms: EchoingOms,
-    book: list[dict[str, Any]],
+    sample: list[dict[str, Any]],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level("DEBUG")
-    good, refused, lost, cut, bad, crash, late = book
+    good, refused, lost, cut, bad, crash, late = sample
     oms.behaviour = {refused["order_number"]: "refused", lost["order_number"]: "page", cut["order_number"]: "cut"}
     shop.offer([good, refused, lost, cut, spoiled(bad)])
-    said = [engine.run("first").text]
+    outputs = [engine.run("first").text]
     changed = copy.deepcopy(good)
-    changed["notes"] = f"{good['notes']}, or call {PEOPLE['contact']}"
+    changed["notes"] = f"{good['notes']}, or call {PERSONAL_DATA['contact']}"
     shop.offer([changed])
-    said.append(engine.run("second").text)
+    outputs.append(engine.run("second").text)
     assert engine.states()[str(good["id"])] == "held"
     assert engine.states()[str(refused["id"])] == "rejected"
     assert {engine.states()[str(order["id"])] for order in (lost, cut)} == {"in_doubt"}
@@ -108,15 +108,15 @@ def test_every_ending_keeps_its_mouth_shut(
     shop.offer([crash])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("order_relay.vendors.shopatron.client.classify", _explode)
-        said.append(engine.run("third").text)
+        outputs.append(engine.run("third").text)
     oms.refuse_login = True
     shop.offer([late])
     with pytest.raises(ConfigurationError) as refusal:
         _load(engine, "fourth")
-    said += traceback.format_exception(refusal.value)
+    outputs += traceback.format_exception(refusal.value)
 
-    said += [caplog.text, *capfd.readouterr()]
-    assert found("\n".join(said).encode(), EVERYTHING) == set()
+    outputs += [caplog.text, *capfd.readouterr()]
+    assert found("\n".join(outputs).encode(), EVERYTHING) == set()
     assert in_files(tmp_path, UNSAYABLE) == {}
     assert in_database(tmp_path / "ledger.sqlite", UNSAYABLE) == {}
     reports = [path for path in tmp_path.rglob("*") if path.is_file() and "report" in path.name]
@@ -124,25 +124,25 @@ def test_every_ending_keeps_its_mouth_shut(
     assert {path.name: found(path.read_bytes(), EVERYTHING) for path in reports} == {p.name: set() for p in reports}
     of_runs = {
         place: names
-        for place, names in in_database(tmp_path / "ledger.sqlite", PEOPLE).items()
+        for place, names in in_database(tmp_path / "ledger.sqlite", PERSONAL_DATA).items()
         if place.partition(".")[0] not in ("submission", "attempt")
     }
     assert of_runs == {}, "what the ledger says about runs, moves and refusals names nobody"
 
 
 def test_the_archive_holds_personal_data_and_the_search_finds_it(
-    engine: Engine, shop: ThreadedSandbox, book: list[dict[str, Any]], tmp_path: Path
+    engine: Engine, shop: ThreadedSandbox, sample: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     """A search that could find nothing at all would be satisfied with everything."""
-    shop.offer(book[:1])
+    shop.offer(sample[:1])
     engine.run("first")
-    assert engine.states() == {str(book[0]["id"]): "imported"}
-    assert set.union(*in_files(tmp_path / "batches", PEOPLE).values()) == set(PEOPLE)
+    assert engine.states() == {str(sample[0]["id"]): "imported"}
+    assert set.union(*in_files(tmp_path / "batches", PERSONAL_DATA).values()) == set(PERSONAL_DATA)
 
 
 def _explode(status: int, headers: object, body: bytes, **more: object) -> Any:
     """A defect whose words quote what it choked on, as those of ``int()`` and of dictionaries do."""
-    raise ValueError(f"can not read {body.decode()} of {PEOPLE['name']}, paid with {CARDS['card in notes']}")
+    raise ValueError(f"can not read {body.decode()} of {PERSONAL_DATA['name']}, paid with {CARDS['card in notes']}")
 
 
 def _load(engine: Engine, run: str) -> None:

@@ -167,12 +167,12 @@ def test_more_than_was_listed_is_not_read_on_and_the_next_one_is(served: Served)
 
 def test_what_is_refused_about_one_file_leaves_the_others(served: Served) -> None:
     (served.out / "one.csv").write_bytes(b"1")
-    gone = RemoteFile("gone.csv", 1, "")
+    missing = RemoteFile("gone.csv", 1, "")
     with open_file_server("files", "/out") as server:
         for refused in (
-            partial(server.read, gone, 1),
-            partial(server.delete, gone),
-            partial(server.move, gone, "/out/below", "x"),
+            partial(server.read, missing, 1),
+            partial(server.delete, missing),
+            partial(server.move, missing, "/out/below", "x"),
         ):
             with pytest.raises(FileSkipped, match="refused access"):
                 refused()
@@ -180,8 +180,8 @@ def test_what_is_refused_about_one_file_leaves_the_others(served: Served) -> Non
 
 
 def test_a_missing_folder(served: Served) -> None:
-    said = r"'/nowhere' \(files.fetch.folder\)"
-    with pytest.raises(ConfigurationError, match=said), open_file_server("files", "/nowhere") as server:
+    message = r"'/nowhere' \(files.fetch.folder\)"
+    with pytest.raises(ConfigurationError, match=message), open_file_server("files", "/nowhere") as server:
         server.files()
 
 
@@ -224,16 +224,16 @@ OTHER = "ssh-ed25519 " + asyncssh.generate_private_key("ssh-ed25519").export_pub
 
 
 @pytest.mark.parametrize(
-    ("host_key", "said"),
+    ("host_key", "message"),
     [(None, "host key is unknown"), (OTHER, "host key has changed"), ("ssh-ed25519 x", "connection 'files'")],
     ids=["unknown", "another", "none"],
 )
 def test_host_keys_are_verified(
-    strangers: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host_key: str | None, said: str
+    strangers: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host_key: str | None, message: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # without known_hosts
     monkeypatch.setenv("AIRFLOW_CONN_FILES", strangers.connection(host_key=host_key))
-    with pytest.raises(ConfigurationError, match=said), open_file_server("files", "/out"):
+    with pytest.raises(ConfigurationError, match=message), open_file_server("files", "/out"):
         pass
 
 

@@ -21,7 +21,7 @@ SOURCE, DESTINATION = "source:https://shop.example/a", "oms:https://oms.example/
 _ids = itertools.count(100)
 
 
-class Clerk:
+class LedgerDriver:
     """Does with a ledger what the stages do, in few words."""
 
     def __init__(self, ledger: Ledger, run: str = "run-1") -> None:
@@ -136,11 +136,11 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def clerk(ledger: Ledger) -> Clerk:
+def driver(ledger: Ledger) -> LedgerDriver:
     """The clerk, in a run that has begun."""
-    clerk = Clerk(ledger)
-    ledger.runs.begin(clerk.ctx, "scheduled", 0)
-    return clerk
+    driver = LedgerDriver(ledger)
+    ledger.runs.begin(driver.ctx, "scheduled", 0)
+    return driver
 
 
 @pytest.fixture
@@ -150,6 +150,6 @@ def later() -> datetime:
 
 
 @pytest.fixture
-def clerk_class() -> type[Clerk]:
+def driver_class() -> type[LedgerDriver]:
     """The clerk's class, for tests that open their own ledgers."""
-    return Clerk
+    return LedgerDriver

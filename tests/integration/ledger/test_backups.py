@@ -39,33 +39,33 @@ def content(ledger):
 
 
 @pytest.fixture
-def full(clerk):
+def full(driver):
     """A ledger with something in every table."""
-    clerk.imported("1", "OMS1")
-    clerk.in_doubt("2")
-    clerk.receive(offer("1", content_hash="changed"), offer("3", customer_po="Zoë \u2603 PO"))
-    clerk.ledger.decisions.decide("N-1", "separate", "x", "ann")
-    clerk.ledger.decisions.settle_in_doubt("N-2", None, "called", "ann")
+    driver.imported("1", "OMS1")
+    driver.in_doubt("2")
+    driver.receive(offer("1", content_hash="changed"), offer("3", customer_po="Zoë \u2603 PO"))
+    driver.ledger.decisions.decide("N-1", "separate", "x", "ann")
+    driver.ledger.decisions.settle_in_doubt("N-2", None, "called", "ann")
     from order_relay.errors import ValidationIssue
 
-    clerk.ledger.validation.quarantine(clerk.ctx, [(clerk.work("3"), [ValidationIssue("bad", "/x", "is bad")])])
-    parcel = Shipment("shiprush", "k", ("N-1",), lines=(ShippedLine(1, "1"),), submission_id=clerk.row("1")["id"])
-    clerk.ledger.shipments.record(clerk.ctx, parcel, [OrderedLine("1", "A", 2)])
-    clerk.ledger.feed_index.key()
+    driver.ledger.validation.quarantine(driver.ctx, [(driver.work("3"), [ValidationIssue("bad", "/x", "is bad")])])
+    parcel = Shipment("shiprush", "k", ("N-1",), lines=(ShippedLine(1, "1"),), submission_id=driver.row("1")["id"])
+    driver.ledger.shipments.record(driver.ctx, parcel, [OrderedLine("1", "A", 2)])
+    driver.ledger.feed_index.key()
     status = RunContext("acommerce_status", "poll")
-    clerk.ledger.status_history.bind("acommerce_status", "acommerce:https://vendor.example")
-    told = StatusReport("N-1", (StatusEvent("e-1", EventKind.ORDER, "NEW"),), Channel.POLL, datetime.now(UTC))
+    driver.ledger.status_history.bind("acommerce_status", "acommerce:https://vendor.example")
+    result = StatusReport("N-1", (StatusEvent("e-1", EventKind.ORDER, "NEW"),), Channel.POLL, datetime.now(UTC))
     unusable = [RejectedRecord(1, "", (ValidationIssue("bad", "", "is bad"),))]
-    clerk.ledger.status_history.store(status, [told], refused=unusable, origin="poll")
-    clerk.ledger.status_reads.record_file(status, "ab", "drop.csv", rows=1, refused=0)
-    clerk.ledger.feedback.claim(clerk.ctx, [FeedbackStep(clerk.row("1")["id"], OMS_NUMBER)])
-    clerk.ledger.feed_errors.record({clerk.row("1")["id"]: "no_price"})
-    clerk.receive(offer("4", problem=DETAIL_UNREADABLE), complete=False)
-    clerk.ledger.fingerprints.save_reading("reading", "{}")
-    clerk.ledger.offline_orders.record_answers(clerk.ctx, [("9", Acknowledgement(False, "no"))], 5)
-    clerk.ledger.runs.end(clerk.ctx, {"n": 1})
-    clerk.ledger.alerts.record(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
-    return clerk
+    driver.ledger.status_history.store(status, [result], refused=unusable, origin="poll")
+    driver.ledger.status_reads.record_file(status, "ab", "drop.csv", rows=1, refused=0)
+    driver.ledger.feedback.claim(driver.ctx, [FeedbackStep(driver.row("1")["id"], OMS_NUMBER)])
+    driver.ledger.feed_errors.record({driver.row("1")["id"]: "no_price"})
+    driver.receive(offer("4", problem=DETAIL_UNREADABLE), complete=False)
+    driver.ledger.fingerprints.save_reading("reading", "{}")
+    driver.ledger.offline_orders.record_answers(driver.ctx, [("9", Acknowledgement(False, "no"))], 5)
+    driver.ledger.runs.end(driver.ctx, {"n": 1})
+    driver.ledger.alerts.record(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
+    return driver
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -76,19 +76,19 @@ def empty_url(request, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ledger.backup", "ledger.jsonl.gz"])
-def test_a_backup_brings_everything_back(full, clerk_class, empty_url, tmp_path, name):
+def test_a_backup_brings_everything_back(full, driver_class, empty_url, tmp_path, name):
     facts = back_up(str(full.ledger.database.url.render_as_string(hide_password=False)), tmp_path / name)
     assert all(facts["rows"].values())
     assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
-    told = restore(empty_url, tmp_path / name, replace=empty_url.startswith("postgres"))
-    assert (told["rows"], told["pipelines"]) == (facts["rows"], [NAME])
+    result = restore(empty_url, tmp_path / name, replace=empty_url.startswith("postgres"))
+    assert (result["rows"], result["pipelines"]) == (facts["rows"], [NAME])
     other = Ledger.open(empty_url)
     try:
         assert content(other) == content(full.ledger)
         assert other.accounting.invariant_violations() == []
         ready = [work.id for work in other.worklist.get(range(10)) if work.state == "ready"]
         assert other.preflight.unverified(NAME) == ready != []
-        again = clerk_class(other, "run-1")
+        again = driver_class(other, "run-1")
         again.batches = iter(range(50, 60))
         again.imported("7")  # new rows get new numbers
         assert other.accounting.invariant_violations() == []
@@ -127,7 +127,7 @@ def damage_cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-30])
 
 
-def damage_line_gone(file: Path) -> None:
+def damage_line_missing(file: Path) -> None:
     lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
     file.write_bytes(gzip.compress(b"".join(lines[:3] + lines[4:])))
 
@@ -147,7 +147,7 @@ def damage_other_revision(file: Path) -> None:
     "damage",
     [
         damage_cut,
-        damage_line_gone,
+        damage_line_missing,
         damage_no_end,
         damage_other_revision,
         lambda file: file.write_bytes(b""),

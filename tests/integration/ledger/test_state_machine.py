@@ -34,7 +34,7 @@ LEASES = st.sampled_from([-1.0, 30.0])
 KINDS = st.sampled_from(["answered", "lost_after", "lost_before", "refused", "throttled"])
 
 
-def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
+def machine(template: Path, driver_class: type) -> type[RuleBasedStateMachine]:
     class Promise(RuleBasedStateMachine):
         def __init__(self):
             super().__init__()
@@ -42,8 +42,8 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             shutil.copy(template, self.folder / "l.sqlite")
             self.ledger = Ledger.open(f"sqlite:///{self.folder / 'l.sqlite'}")
             self.ledger.runs.bind("shop_to_oms", "source", "oms")
-            self.clerk = clerk_class(self.ledger)
-            self.ledger.runs.begin(self.clerk.ctx, "test", 0)
+            self.driver = driver_class(self.ledger)
+            self.ledger.runs.begin(self.driver.ctx, "test", 0)
             self.offered: dict[str, dict[str, Any]] = {}
             self.stored: dict[str, str] = {}  # destination key -> OMS id
             self.requests: list[tuple[Any, ...]] = []  # claims whose POST was not made yet
@@ -72,17 +72,17 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             self.offered[number] = old | {"content_hash": old["content_hash"] + "'"}
 
         def pull(self):
-            self.clerk.receive(*[o for o in self.offered.values() if o["order_number"] not in self.acknowledged])
+            self.driver.receive(*[o for o in self.offered.values() if o["order_number"] not in self.acknowledged])
 
-        def judge(self, bad, policy, limit):
+        def evaluate(self, bad, policy, limit):
             ids = [w.id for w in self.ledger.worklist.to_validate("shop_to_oms", None)]
-            works = self.ledger.versions.resolve(self.clerk.ctx, ids, VersionPolicies(resubmission=policy), limit)
+            works = self.ledger.versions.resolve(self.driver.ctx, ids, VersionPolicies(resubmission=policy), limit)
             if bad and works:
                 self.ledger.validation.quarantine(
-                    self.clerk.ctx, [(works.pop(), [ValidationIssue("bad", "/x", "is wrong")])]
+                    self.driver.ctx, [(works.pop(), [ValidationIssue("bad", "/x", "is wrong")])]
                 )
             self.ledger.payloads.make_ready(
-                self.clerk.ctx,
+                self.driver.ctx,
                 [
                     ReadyPayload(w.id, w.revision, f"{w.order_number}/{w.edition}", "p", 0, f"f{w.id}", "t1", 1, "EUR")
                     for w in works
@@ -92,18 +92,18 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
         def claim(self, lease):
             ids = self.ledger.claims.ready("shop_to_oms")
             sendables = {s.id: s for s in self.ledger.claims.sendable(ids)}
-            for number, claim in self.ledger.claims.claim(self.clerk.ctx, ids, "w", lease).items():
+            for number, claim in self.ledger.claims.claim(self.driver.ctx, ids, "w", lease).items():
                 self.requests.append((sendables[number], claim, lease))
 
         def a_whole_run(self, data):
             """The usual case, so that histories get far: every step once, and every order is answered somehow."""
             self.pull()
-            self.judge(bad=False, policy=data.draw(st.sampled_from(["review", "import_as_new"])), limit=None)
+            self.evaluate(bad=False, policy=data.draw(st.sampled_from(["review", "import_as_new"])), limit=None)
             self.claim(data.draw(LEASES))
             while self.requests:
                 self._post(self.requests.pop(), data.draw(KINDS))
             while self.answers:
-                self.ledger.outcomes.record(self.clerk.ctx, [self.answers.pop()])
+                self.ledger.outcomes.record(self.driver.ctx, [self.answers.pop()])
 
         @rule(data=st.data())
         def run(self, data):
@@ -120,7 +120,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             step=st.sampled_from(
                 [
                     "pull",
-                    "judge",
+                    "evaluate",
                     "claim",
                     "post",
                     "commit",
@@ -135,9 +135,9 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             place = st.integers(0, 9)
             if step == "pull":
                 self.pull()
-            elif step == "judge":
+            elif step == "evaluate":
                 policy = data.draw(st.sampled_from(["review", "import_as_new", "ignore"]))
-                self.judge(data.draw(st.booleans()), policy, data.draw(st.sampled_from([None, 1])))
+                self.evaluate(data.draw(st.booleans()), policy, data.draw(st.sampled_from([None, 1])))
             elif step == "claim":
                 self.claim(data.draw(LEASES))
             elif step == "post" and self.requests:
@@ -145,7 +145,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             elif step.startswith("commit") and self.answers:
                 at = data.draw(place) % len(self.answers)
                 settled = self.answers[at] if step == "commit twice" else self.answers.pop(at)
-                self.ledger.outcomes.record(self.clerk.ctx, [settled])
+                self.ledger.outcomes.record(self.driver.ctx, [settled])
             elif step == "die":
                 self.answers.clear()
                 self.requests.clear()
@@ -171,7 +171,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
             self.answers.append(AttemptResult(sendable.id, claim.attempt, answer))
 
         def leases_end(self):
-            self.ledger.leases.expire(self.clerk.ctx, 0)
+            self.ledger.leases.expire(self.driver.ctx, 0)
 
         @rule(sees=st.booleans())
         def look_up(self, sees):
@@ -185,15 +185,15 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
                     finding = LookupFinding.found(stored)
                 elif sees and not under_way:
                     finding = LookupFinding.absent()
-                self.clerk.look(doubt.id, doubt.attempt, finding)
+                self.driver.look(doubt.id, doubt.attempt, finding)
 
         @rule(what=st.sampled_from(["replacement", "separate", "discard", "replay", "discard refused"]))
-        def a_person_acts(self, what):
+        def an_operator_acts(self, what):
             refused = [row["id"] for row in self.ledger.queries.quarantined()][:1]
             if what == "replay":
-                self.ledger.bulk.replay(self.clerk.ctx, refused, "because")
+                self.ledger.bulk.replay(self.driver.ctx, refused, "because")
             elif what == "discard refused":
-                self.ledger.bulk.discard(self.clerk.ctx, refused, "because")
+                self.ledger.bulk.discard(self.driver.ctx, refused, "because")
             else:
                 for row in self.ledger.queries.held()[:1]:
                     # refused where the one to be replaced is at the destination and nobody cancelled it there
@@ -203,7 +203,7 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
         @rule(accepted=st.sampled_from([True, False, None]))
         def acknowledge(self, accepted):
             due = self.ledger.acknowledgements.due("shop_to_oms", 10)
-            self.ledger.acknowledgements.mark_sent(self.clerk.ctx, [d.id for d in due])
+            self.ledger.acknowledgements.mark_sent(self.driver.ctx, [d.id for d in due])
             lives = {d.order_number: self.ledger.queries.find(d.order_number) for d in due}
             for number, rows in lives.items():
                 states = {r["state"] for r in rows if r["order_number"] == number}
@@ -214,11 +214,11 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
                 self.acknowledged.update(d.order_number for d in due)
             if accepted is not None:
                 self.ledger.acknowledgements.record_answers(
-                    self.clerk.ctx, {d.id: Acknowledgement(accepted) for d in due}
+                    self.driver.ctx, {d.id: Acknowledgement(accepted) for d in due}
                 )
 
         @invariant()
-        def the_books_balance(self):
+        def the_accounting_check_passes(self):
             assert self.ledger.accounting.invariant_violations() == []
 
         @invariant()
@@ -249,9 +249,9 @@ def machine(template: Path, clerk_class: type) -> type[RuleBasedStateMachine]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [20])
-def test_no_order_is_lost_or_duplicated_under_any_faults(sqlite_template, clerk_class, size):
+def test_no_order_is_lost_or_duplicated_under_any_faults(sqlite_template, driver_class, size):
     run_state_machine_as_test(
-        machine(sqlite_template, clerk_class),
+        machine(sqlite_template, driver_class),
         settings=settings(
             max_examples=size,
             stateful_step_count=30,

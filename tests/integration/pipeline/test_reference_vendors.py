@@ -41,7 +41,7 @@ def source_ids(cases: list[literal_orders.Case]) -> dict[str, literal_orders.Cas
 
 
 def test_every_order_ends_as_the_tables_say(tmp_path: Path, cases: list[literal_orders.Case]) -> None:
-    with literal.literal_vendors([case.order for case in cases]) as (url, books):
+    with literal.literal_vendors([case.order for case in cases]) as (url, vendor_state):
         engine = Engine(tmp_path, connections(url))
         report = engine.run("first")
         engine.run("second")
@@ -53,31 +53,31 @@ def test_every_order_ends_as_the_tables_say(tmp_path: Path, cases: list[literal_
     assert nameless == ["quarantined"]
     assert len(states) == len(cases)
     assert report.breaches == []
-    assert books.complaints == []
+    assert vendor_state.complaints == []
 
 
 def test_none_doubled_none_acknowledged_early(tmp_path: Path, cases: list[literal_orders.Case]) -> None:
-    with literal.literal_vendors([case.order for case in cases]) as (url, books):
+    with literal.literal_vendors([case.order for case in cases]) as (url, vendor_state):
         engine = Engine(tmp_path, connections(url))
         for run in ("first", "second", "third"):
             engine.run(run)
 
-    sent = Counter(order["externalOrderID"] for order in books.imported)
+    sent = Counter(order["externalOrderID"] for order in vendor_state.imported)
     assert sent == Counter(case.order["order_number"] for case in cases if case.total is not None)
-    acknowledged = set(books.received)
+    acknowledged = set(vendor_state.received)
     assert acknowledged == {c.order["order_number"] for c in cases if c.state in ("imported", "superseded")}
-    happened = [name for what, name in books.history if what in ("IMPORT", "ACK")]
+    happened = [name for what, name in vendor_state.history if what in ("IMPORT", "ACK")]
     for number in acknowledged & set(sent):
         assert happened.index(number) < len(happened) - 1 - happened[::-1].index(number)
 
 
 def test_what_is_sent_is_worth_what_was_ordered(tmp_path: Path, cases: list[literal_orders.Case]) -> None:
-    with literal.literal_vendors([case.order for case in cases]) as (url, books):
+    with literal.literal_vendors([case.order for case in cases]) as (url, vendor_state):
         Engine(tmp_path, connections(url)).run("first")
 
     expected = {case.order["order_number"]: case.total for case in cases if case.total is not None}
-    assert {o["externalOrderID"]: literal.total_of(o) for o in books.imported} == expected
-    for order in books.imported:
+    assert {o["externalOrderID"]: literal.total_of(o) for o in vendor_state.imported} == expected
+    for order in vendor_state.imported:
         assert quantities(order) == ordered(cases, order["externalOrderID"])
 
 
@@ -94,10 +94,10 @@ def ordered(cases: list[literal_orders.Case], number: str) -> dict[str, Decimal]
 
 
 def test_card_numbers_reach_neither_disk_nor_oms(tmp_path: Path, cases: list[literal_orders.Case]) -> None:
-    with literal.literal_vendors([case.order for case in cases]) as (url, books):
+    with literal.literal_vendors([case.order for case in cases]) as (url, vendor_state):
         Engine(tmp_path, connections(url)).run("first")
 
-    assert not any("4111" in str(order) for order in books.imported)
+    assert not any("4111" in str(order) for order in vendor_state.imported)
     for file in tmp_path.rglob("*"):
         if file.is_file():
             content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
@@ -106,13 +106,13 @@ def test_card_numbers_reach_neither_disk_nor_oms(tmp_path: Path, cases: list[lit
 
 def test_a_change_after_import_is_held_and_never_sent(tmp_path: Path, cases: list[literal_orders.Case]) -> None:
     first = cases[0].order
-    with literal.literal_vendors([first]) as (url, books):
+    with literal.literal_vendors([first]) as (url, vendor_state):
         engine = Engine(tmp_path, connections(url))
         engine.run("first")
-        books.orders.append(literal_orders.resubmitted_after_import(first, first["id"] + 50_000))
+        vendor_state.orders.append(literal_orders.resubmitted_after_import(first, first["id"] + 50_000))
         engine.run("second")
         engine.run("third")
 
     assert engine.states()[str(first["id"] + 50_000)] == "held"
-    assert [order["externalOrderID"] for order in books.imported] == [first["order_number"]]
-    assert f"{first['order_number']}-1" not in books.received
+    assert [order["externalOrderID"] for order in vendor_state.imported] == [first["order_number"]]
+    assert f"{first['order_number']}-1" not in vendor_state.received

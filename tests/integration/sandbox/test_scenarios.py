@@ -43,8 +43,8 @@ def test_changes_merge_objects_and_replace_lists():
 
 
 def struck(calls, **selectors):
-    book = RuleBook([Rule(at="x", **selectors)], seed=1)
-    return [n for n, key in enumerate(calls, start=1) if book.pick("x", key) is not None]
+    rules = RuleBook([Rule(at="x", **selectors)], seed=1)
+    return [n for n, key in enumerate(calls, start=1) if rules.pick("x", key) is not None]
 
 
 def test_selectors():
@@ -68,6 +68,6 @@ def test_chance_is_repeatable_and_does_not_depend_on_the_sequence():
 
 
 def test_first_matching_rule_wins_and_all_count():
-    book = RuleBook([Rule(at="x", answer="cut", first=1), Rule(at="x", answer="html", first=2), Rule(at="y")], seed=0)
-    picked = [book.pick("x") for _ in range(3)]
+    rules = RuleBook([Rule(at="x", answer="cut", first=1), Rule(at="x", answer="html", first=2), Rule(at="y")], seed=0)
+    picked = [rules.pick("x") for _ in range(3)]
     assert [rule and rule.answer for rule in picked] == ["cut", "html", None]

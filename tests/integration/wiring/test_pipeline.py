@@ -74,8 +74,8 @@ def test_the_account_facts_are_settings_of_the_transformation() -> None:
 
 def test_the_sources_zone_reaches_the_transformation(wire: Callable[..., Wiring]) -> None:
     wiring = wire()
-    told = vendor_module(wiring.settings.source.vendor, "connection").read_settings(wiring.source_connection)
-    assert wiring.transformer.settings.time_zone == getattr(told, "time_zone", "UTC")
+    found = vendor_module(wiring.settings.source.vendor, "connection").read_settings(wiring.source_connection)
+    assert wiring.transformer.settings.time_zone == getattr(found, "time_zone", "UTC")
 
 
 def test_options_of_the_file_take_precedence(wire: Callable[..., Wiring]) -> None:

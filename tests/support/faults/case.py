@@ -16,7 +16,7 @@ UNSEEN = "unseen"
 
 
 @dataclass(frozen=True)
-class Told:
+class FeedbackMode:
     """One way in which a source is told what became of its orders.
 
     ``source``: fields of the source's connection that choose it. ``places``: where the sandbox takes what is told.
@@ -53,7 +53,7 @@ class Case:
     source_side: str
     destination_side: str
     connect: Callable[..., dict[str, Connection]] = field(repr=False)
-    book: Callable[[], list[tuple[Order, str]]] = field(repr=False)
+    examples: Callable[[], list[tuple[Order, str]]] = field(repr=False)
     plain: Callable[[int], list[Order]] = field(repr=False)
     newer: Callable[[Order], Order] = field(repr=False)
     twin: Callable[[Order, int], Order] = field(repr=False)
@@ -61,11 +61,11 @@ class Case:
     text: str
     acknowledged_at: str
     acknowledged_by: str
-    crossings: tuple[str, ...]
+    failpoints: tuple[str, ...]
     fixed: tuple[str, ...] = ()
     release: Callable[[ThreadedSandbox, Order], object] | None = field(default=None, repr=False)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    feedback: Mapping[str, Told] = field(default_factory=dict)
+    feedback: Mapping[str, FeedbackMode] = field(default_factory=dict)
     harsh: Mapping[str, Any] = field(default_factory=dict)
     envelopes: tuple[str, ...] = ()
 

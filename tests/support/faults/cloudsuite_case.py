@@ -12,7 +12,7 @@ from typing import Any
 
 from order_relay.connections import Connection
 from order_relay_sandbox.cloudsuite import generator
-from tests.support.faults.case import UNSEEN, Case, Order, Told, shopatron
+from tests.support.faults.case import UNSEEN, Case, FeedbackMode, Order, shopatron
 
 ENDS = {
     "plain": "imported",
@@ -59,7 +59,7 @@ def _offered(made: generator.Made) -> Order:
 
 
 @lru_cache
-def _book() -> list[tuple[Order, str]]:
+def _examples() -> list[tuple[Order, str]]:
     """One of each sort."""
     first = {kind: order for kind, order in reversed(_generated()) if kind in ENDS}
     return [(order, ENDS[kind]) for kind, order in first.items()]
@@ -91,7 +91,7 @@ CASE = Case(
     "cloudsuite",
     "shopatron",
     _connect,
-    _book,
+    _examples,
     _plain,
     _newer,
     _twin,
@@ -100,14 +100,14 @@ CASE = Case(
     text="description",
     acknowledged_at="patch",
     acknowledged_by="source PATCH",
-    crossings=("source token", "source GET", "source PATCH", "ledger SourceHolds.wait"),
+    failpoints=("source token", "source GET", "source PATCH", "ledger SourceHolds.wait"),
     fixed=("id",),
     # no overlap: what a run has read once it will not see again, so nothing of it may get lost
     settings={"reading": {"overlap_s": 0.0, "ask_again_s": 0.0}, "acknowledge": {"given_up_s": 0.5}},
     feedback={
-        "shipment state": Told({}, ("patch", "put"), {"shipment_state": "sent"}),
-        "done": Told({"shipped_by": "done"}, ("patch", "put"), {"state": "done"}),
-        "delivery messages": Told(
+        "shipment state": FeedbackMode({}, ("patch", "put"), {"shipment_state": "sent"}),
+        "done": FeedbackMode({"shipped_by": "done"}, ("patch", "put"), {"state": "done"}),
+        "delivery messages": FeedbackMode(
             {"shipped_by": "desadv", "desadv_user": 7},
             ("patch", "put", "delivery"),
             {"shipment_state": "sent"},

@@ -104,9 +104,9 @@ def _round(function: str, jobs: list[Params], at_once: int) -> list[Params]:
 
 
 def _outcome(folder: Path, number: int, code: int) -> Params:
-    told = folder / f"{number}.json"
-    if told.exists():
-        outcome: Params = json.loads(told.read_text())
+    result_file = folder / f"{number}.json"
+    if result_file.exists():
+        outcome: Params = json.loads(result_file.read_text())
         if "error" not in outcome:
             return outcome
         code_text = outcome["error"]

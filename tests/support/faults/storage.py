@@ -20,11 +20,11 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.store.database import database_url
 from tests.support.trials.crashes import shape
 
-TOLD = 7
+REPORTED = 7
 """Exit code of a worker that ended with one of our own errors."""
 
 
-def told(work: Callable[[], Any]) -> Callable[[], None]:
+def exit_on_own_errors(work: Callable[[], Any]) -> Callable[[], None]:
     """Ends the process with ``TOLD`` for our own errors; any other one is a fault of ours."""
 
     def run() -> None:
@@ -34,7 +34,7 @@ def told(work: Callable[[], Any]) -> Callable[[], None]:
             with suppress(OSError):  # it may not be able to write
                 sys.stdout.write(f"told: {type(error).__name__}: {error}\n")
                 sys.stdout.flush()
-            raise SystemExit(TOLD) from None
+            raise SystemExit(REPORTED) from None
 
     return run
 
@@ -49,8 +49,8 @@ def fails_from(point: str) -> Callable[[str], None]:
     """A hook: from the first crossing called ``point`` on, every write to that ledger, or that store, fails."""
     side, hit = point.split()[1], threading.Event()
 
-    def hook(crossing: str) -> None:
-        name = shape(crossing)
+    def hook(failpoint: str) -> None:
+        name = shape(failpoint)
         if name == point:
             hit.set()
         if hit.is_set() and name.startswith(f"before {side}"):

@@ -39,7 +39,7 @@ def _generated() -> tuple[generator.Generated, ...]:
 
 
 @lru_cache
-def _book() -> list[tuple[Order, str]]:
+def _examples() -> list[tuple[Order, str]]:
     """One of each sort; of a family both versions."""
     families: dict[str, dict[str, Order]] = {}
     for made in _generated():
@@ -82,7 +82,7 @@ CASE = Case(
     "supercat",
     "shopatron",
     _connect,
-    _book,
+    _examples,
     _plain,
     _newer,
     _twin,
@@ -90,7 +90,7 @@ CASE = Case(
     text="notes",
     acknowledged_at="acknowledge",
     acknowledged_by="source POST",
-    crossings=("source GET", "source POST"),
+    failpoints=("source GET", "source POST"),
     harsh={"duplicates": "accept"},
     envelopes=(
         "status_error",

@@ -75,20 +75,20 @@ def feedback(engine: Engine, run: str = "feedback", given_up_s: float = 0.0) -> 
 
 
 def ship(engine: Engine, number: str, key: str, *lines: ShippedLine) -> None:
-    told = Shipment("test", key, (number,), "PostNL", "", key, NOW, lines=lines)
-    assert record_shipment(engine.ledger, archive(engine), "tester", told).outcome == "recorded"
+    shipment = Shipment("test", key, (number,), "PostNL", "", key, NOW, lines=lines)
+    assert record_shipment(engine.ledger, archive(engine), "tester", shipment).outcome == "recorded"
 
 
-def heard(shop: ThreadedSandbox, number: str) -> dict[str, Any]:
-    told: dict[str, Any] = shop.report()["cloudsuite"]["feedback"][number]
-    return told
+def feedback_of(shop: ThreadedSandbox, number: str) -> dict[str, Any]:
+    shipment: dict[str, Any] = shop.report()["cloudsuite"]["feedback"][number]
+    return shipment
 
 
 def clean(shop: ThreadedSandbox) -> list[Any]:
     """What the audit has to complain about."""
     report = shop.report()
     shop_side = report["cloudsuite"]
-    again = [number for number, told in shop_side["feedback"].items() if told["told_again"]]
+    again = [number for number, shipment in shop_side["feedback"].items() if shipment["told_again"]]
     return [report["doubled"], report["acknowledged_early"], report["imported_forbidden"], shop_side["put_back"], again]
 
 

@@ -60,19 +60,19 @@ class World:
         """The vendors in a process of their own, which ends with this one. The destination stores whatever comes."""
         side = self.case.destination_side
         scenario = {**scenario, side: {**self.case.harsh, **scenario.get(side, {})}}
-        heard, tell = os.pipe()
+        read_end, write_end = os.pipe()
         life, hold = os.pipe()
         pid = os.fork()
         if not pid:
             os.close(hold)
-            os.close(heard)
+            os.close(read_end)
             with suppress(BaseException):
-                asyncio.run(_vendors(self.case, scenario, list(orders), tell, life))
+                asyncio.run(_vendors(self.case, scenario, list(orders), write_end, life))
             os._exit(0)
-        os.close(tell)
+        os.close(write_end)
         os.close(life)
-        self.url = os.read(heard, 200).decode()
-        os.close(heard)
+        self.url = os.read(read_end, 200).decode()
+        os.close(read_end)
         try:
             yield ThreadedSandbox(self.url)
         finally:
@@ -108,18 +108,18 @@ class World:
 
     def until_quiet(self, engine: Engine, most: int = RUNS) -> list[str]:
         """Run again, late enough each time, until nothing is open or nothing moves any more; the runs' complaints."""
-        said, before, same = [], None, 0
+        failures, before, same = [], None, 0
         for _ in range(most):
             time.sleep(self.waiting_s(engine))
-            said.append(self.run(engine))
+            failures.append(self.run(engine))
             now = (engine.states(), tuple(self.unacknowledged(engine)))
-            if not any(state in UNQUIET for state in now[0].values()) and not now[1] and not said[-1]:
+            if not any(state in UNQUIET for state in now[0].values()) and not now[1] and not failures[-1]:
                 break
             same = same + 1 if now == before else 0
             if same >= 3:
                 break
             before = now
-        return [words for words in said if words]
+        return [failure for failure in failures if failure]
 
     def waiting_s(self, engine: Engine) -> float:
         """Until every lease and time-out is over, and the patience with a source that answers by no silence."""
@@ -136,7 +136,7 @@ class World:
         with engine.ledger.database.engine.connect() as conn:
             return sorted(row[0] for row in conn.execute(text(query)))
 
-    def law(self, engine: Engine) -> list[str]:
+    def accounting_violations(self, engine: Engine) -> list[str]:
         """Breaches of the counting law, every archived batch included."""
         ctx = RunContext(self.case.pipeline, "audit")
         return write_report(ctx, engine.ledger, engine.wiring.store, full=True).breaches
@@ -157,7 +157,10 @@ class World:
             "in_doubt": doubt,
             "early": seen["acknowledged_early"],
             "forbidden": [*seen["imported_forbidden"], *seen.get(self.case.source_side, {}).get("put_back", [])],
-            "breaches": [*self.law(engine), *_books(stored, engine, len(imported), len(doubt))],
+            "breaches": [
+                *self.accounting_violations(engine),
+                *_count_mismatches(stored, engine, len(imported), len(doubt)),
+            ],
             "unacknowledged": sorted({*self.unacknowledged(engine)} - {*engine.ids_in("held")}),
             "stored": sum(stored.values()),
         }
@@ -179,7 +182,7 @@ def _versions_twice(offers: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [f"versions of {lineage}" for lineage, number in there.items() if number > 1]
 
 
-def _books(stored: Mapping[str, int], engine: Engine, imported: int, doubt: int) -> list[str]:
+def _count_mismatches(stored: Mapping[str, int], engine: Engine, imported: int, doubt: int) -> list[str]:
     """The ledger says imported where the destination has it, no more and, but for doubt, no less."""
     if imported <= len(stored) <= imported + doubt:
         return []
@@ -216,13 +219,13 @@ def finish(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-async def _vendors(case: Case, scenario: Mapping[str, Any], orders: list[Any], tell: int, life: int) -> None:
+async def _vendors(case: Case, scenario: Mapping[str, Any], orders: list[Any], write_end: int, life: int) -> None:
     """Serve until the other end of ``life`` is closed."""
     async with running(scenario, orders, sources=[case.source_side]) as sandbox:
-        gone = asyncio.Event()
-        asyncio.get_running_loop().add_reader(life, gone.set)
-        os.write(tell, sandbox.url.encode())
-        await gone.wait()
+        closed = asyncio.Event()
+        asyncio.get_running_loop().add_reader(life, closed.set)
+        os.write(write_end, sandbox.url.encode())
+        await closed.wait()
 
 
 @contextmanager
@@ -250,7 +253,7 @@ def warm_up() -> None:
         case.plain(25)
         with (
             world({"case": case.name}) as here,
-            serve_in_thread({}, [order for order, _ in case.book()], sources=[case.source_side]) as sandbox,
+            serve_in_thread({}, [order for order, _ in case.examples()], sources=[case.source_side]) as sandbox,
         ):
             here.url = sandbox.url
             engine = here.engine()

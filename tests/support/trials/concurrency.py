@@ -92,8 +92,8 @@ def pause(params: dict[str, Any]) -> dict[str, Any]:
 def _sleep_at(here: World, point: str) -> None:
     seen = Counter[str]()
 
-    def hook(crossing: str) -> None:
-        name = shape(crossing)
+    def hook(failpoint: str) -> None:
+        name = shape(failpoint)
         seen[name] += 1
         if name == point and seen[name] == 1:
             # to this very thread: sent to the process, another one may take it, and this one would go on for a while

@@ -37,9 +37,9 @@ class Act:
     fits: Callable[[Case], bool] = lambda case: True
 
 
-def shape(crossing: str) -> str:
+def shape(failpoint: str) -> str:
     """What a crossing is called whichever run, batch and number it belongs to: ``before ledger Outcomes.record``."""
-    when, where, what = crossing.split(" ", 2)
+    when, where, what = failpoint.split(" ", 2)
     if where == "store":
         verb, _, name = what.partition(" ")
         return f"{when} store {verb} {re.split(r'[-.]', name.rpartition('/')[2])[0]}"
@@ -47,11 +47,11 @@ def shape(crossing: str) -> str:
 
 
 def _ends(case: Case) -> Expected:
-    return {case.source_id(order): state for order, state in case.book() if case.source_id(order)}
+    return {case.source_id(order): state for order, state in case.examples() if case.source_id(order)}
 
 
 def _first(here: World, sandbox: ThreadedSandbox) -> Expected:
-    sandbox.offer([order for order, _ in here.case.book()])
+    sandbox.offer([order for order, _ in here.case.examples()])
     return _ends(here.case)
 
 
@@ -73,7 +73,7 @@ def _with_doubts(here: World, sandbox: ThreadedSandbox) -> Expected:
     here.run(engine)  # one absence is on record: the run that dies finds the second
     sandbox.change(case.at_destination(faults=[]))
     engine.wiring.close()
-    newer, changed, fresh = case.newer(plain[0]), case.changed(plain[1]), case.book()[0][0]
+    newer, changed, fresh = case.newer(plain[0]), case.changed(plain[1]), case.examples()[0][0]
     sandbox.offer([newer, changed, fresh])
     ends = dict.fromkeys(map(case.source_id, plain), "imported")
     ends |= {case.source_id(newer): "held", case.source_id(fresh): "imported"}
@@ -123,7 +123,7 @@ def _released(here: World, sandbox: ThreadedSandbox) -> Expected:
     """Orders waited for something to happen at their source; now it has happened."""
     case = here.case
     assert case.release is not None
-    waited = [order for order, state in case.book() if state == "waiting"]
+    waited = [order for order, state in case.examples() if state == "waiting"]
     sandbox.offer([*waited, *case.plain(2)])
     engine = here.engine()
     here.run(engine)
@@ -163,15 +163,15 @@ def discover(params: dict[str, Any]) -> dict[str, int]:
 
 def recorded(here: World, work: Callable[[], Any]) -> dict[str, int]:
     """How often each crossing comes while ``work`` is done in a process of its own."""
-    told = here.folder / "crossings"
+    log = here.folder / "failpoints"
 
     def record() -> None:
-        with told.open("a", buffering=1) as file:
-            failpoints.hook = lambda crossing: print(shape(crossing), file=file)
+        with log.open("a", buffering=1) as file:
+            failpoints.hook = lambda failpoint: print(shape(failpoint), file=file)
             work()
 
     here.in_child(record)
-    return dict(Counter(told.read_text().split("\n")[:-1]))
+    return dict(Counter(log.read_text().split("\n")[:-1]))
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
@@ -194,8 +194,8 @@ def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -
     """Do ``work`` in a process that is killed at the ``number``-th crossing called ``point``; its exit code."""
     lock, seen = threading.Lock(), Counter[str]()
 
-    def hook(crossing: str) -> None:
-        name = shape(crossing)
+    def hook(failpoint: str) -> None:
+        name = shape(failpoint)
         with lock:
             seen[name] += 1
             if (name, seen[name]) == (params["point"], params["number"]):
@@ -211,13 +211,8 @@ def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -
 
 def short_profile(found: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int]]:
     """Each point at its first and last crossing, in the first act that has it: act, point, number."""
-    home = {point: act for act, crossings in reversed([*found.items()]) for point in crossings}
-    return [
-        (act, point, n)
-        for act, crossings in found.items()
-        for point, n in first_and_last(crossings)
-        if home[point] == act
-    ]
+    home = {point: act for act, hits in reversed([*found.items()]) for point in hits}
+    return [(act, point, n) for act, hits in found.items() for point, n in first_and_last(hits) if home[point] == act]
 
 
 def first_and_last(found: Mapping[str, int]) -> list[tuple[str, int]]:

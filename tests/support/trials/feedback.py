@@ -20,7 +20,7 @@ from order_relay.pipeline.fulfilment import write_back
 from order_relay.pipeline.fulfilment.shipments import record_shipment
 from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
-from tests.support.faults.case import Order, Told
+from tests.support.faults.case import FeedbackMode, Order
 from tests.support.faults.world import World, finish, start, world
 from tests.support.feedback_counts import feedback_counts
 from tests.support.trials.crashes import killed_at, recorded
@@ -39,21 +39,21 @@ class Imported:
     order: Order
     parcels: int
     left: bool
-    heard: Mapping[str, int] = field(default_factory=dict)
+    received: Mapping[str, int] = field(default_factory=dict)
 
 
 def discover(params: dict[str, Any]) -> dict[str, int]:
     """How often each crossing comes while a source is told of everything in the ``way``."""
     with _taken_over(params) as (here, _, _):
-        return recorded(here, lambda: _tell(here, "victim"))
+        return recorded(here, lambda: _send_feedback(here, "victim"))
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
     """Killed at the ``number``-th crossing called ``point``."""
     with _taken_over(params) as (here, sandbox, orders):
-        code = killed_at(here, params, lambda: _tell(here, "victim"))
-        _until_told(here)
-        result = _judge(here, sandbox, orders, params, most=2 if code else 1)
+        code = killed_at(here, params, lambda: _send_feedback(here, "victim"))
+        _until_all_sent(here)
+        result = _check(here, sandbox, orders, params, most=2 if code else 1)
     return {**result, "killed": bool(code)}
 
 
@@ -70,19 +70,19 @@ def lose(params: dict[str, Any]) -> dict[str, Any]:
         # messages name no single order
         rules += [{"at": "delivery", "effect": params["effect"], "answer": 504, "every": 3}]
         sandbox.change(here.case.at_source(faults=rules))
-        _until_told(here)
-        return {**_judge(here, sandbox, orders, params, most=2), "tried": len(rules)}
+        _until_all_sent(here)
+        return {**_check(here, sandbox, orders, params, most=2), "tried": len(rules)}
 
 
 def together(params: dict[str, Any]) -> dict[str, Any]:
     """Several workers tell at once."""
     with _taken_over(params) as (here, sandbox, orders):
         usual, here.settings = here.settings, {**here.settings, "acknowledge": {"given_up_s": 60.0}}
-        pids = [start(partial(_tell, here, f"worker-{n}")) for n in range(params["workers"])]
+        pids = [start(partial(_send_feedback, here, f"worker-{n}")) for n in range(params["workers"])]
         codes = [finish(pid) for pid in pids]
         here.settings = usual
-        _until_told(here)
-        result = _judge(here, sandbox, orders, params, most=1)
+        _until_all_sent(here)
+        result = _check(here, sandbox, orders, params, most=1)
     if any(codes):
         result["faults"]["workers"] = codes
     return result
@@ -102,11 +102,11 @@ def _taken_over(params: Mapping[str, Any]) -> Iterator[tuple[World, ThreadedSand
             parts = ("nothing", "all", "bit by bit")
             orders = [_ship(engine, here.case.key(order), order, parts[n % 3]) for n, order in enumerate(plain)]
             engine.wiring.close()
-            heard = sandbox.report()[here.case.source_side]["feedback"]
-            yield here, sandbox, [replace(one, heard=heard[here.case.key(one.order)]["told"]) for one in orders]
+            received = sandbox.report()[here.case.source_side]["feedback"]
+            yield here, sandbox, [replace(one, received=received[here.case.key(one.order)]["told"]) for one in orders]
 
 
-def _way(params: Mapping[str, Any], here: World) -> Told:
+def _way(params: Mapping[str, Any], here: World) -> FeedbackMode:
     return here.case.feedback[params["way"]]
 
 
@@ -120,46 +120,48 @@ def _ship(engine: Engine, key: str, order: Order, what: str) -> Imported:
     lines = [ShippedLine(line.quantity, line.line, line.item_number) for line in ordered]
     parcels = [()] if what == "all" else [tuple(lines[:1]), tuple(lines[1:])][: len(lines)]
     for number, parcel in enumerate(parcels):
-        told = Shipment("trial", f"{key}-{number}", (key,), "UPS", "", f"1Z{number}", datetime.now(UTC), lines=parcel)
-        record_shipment(engine.ledger, engine.archive(), "trial", told)
+        shipment = Shipment(
+            "trial", f"{key}-{number}", (key,), "UPS", "", f"1Z{number}", datetime.now(UTC), lines=parcel
+        )
+        record_shipment(engine.ledger, engine.archive(), "trial", shipment)
     return Imported(order, len(parcels), left=True)
 
 
-def _tell(here: World, run: str) -> dict[str, int]:
+def _send_feedback(here: World, run: str) -> dict[str, int]:
     engine = here.engine()
     with suppress(OrderRelayError):
-        return engine.tell(run)
+        return engine.send_feedback(run)
     return {}
 
 
-def _until_told(here: World) -> None:
+def _until_all_sent(here: World) -> None:
     """Tell again, late enough each time, until nothing is due any more."""
     engine = here.engine()
     for number in range(RUNS):
         time.sleep(engine.wiring.settings.acknowledge.given_up_s + 0.05)
-        told = _tell(here, f"again-{number}")
-        if not told and all(name.endswith("_done") for name in feedback_counts(engine.ledger, engine.pipeline)):
+        sent = _send_feedback(here, f"again-{number}")
+        if not sent and all(name.endswith("_done") for name in feedback_counts(engine.ledger, engine.pipeline)):
             return
 
 
-def _judge(
+def _check(
     here: World, sandbox: ThreadedSandbox, orders: list[Imported], params: Mapping[str, Any], most: int
 ) -> dict[str, Any]:
     """What the source shows and heard of each order, against what it should; no step heard more than ``most`` times."""
     seen, way, engine = sandbox.report(), _way(params, here), here.engine()
-    heard = seen[here.case.source_side]["feedback"]
+    received = seen[here.case.source_side]["feedback"]
     wrong: dict[str, Any] = {}
     again: dict[str, Any] = {}
     for one in orders:
         key = here.case.key(one.order)
-        there = heard.get(key, {})
+        there = received.get(key, {})
         want = {"state": "processing", "is_oms_id": True, **(way.shipped if one.left else {})}
         want["line_numbers"] = list(range(1, len(there.get("line_numbers", ())) + 1))
         shown = {**there, "deliveries": len(there.get("deliveries", ()))}
         want["deliveries"] = one.parcels if way.deliveries else 0
         wrong |= {f"{key}: {name}": shown.get(name) for name, value in want.items() if shown.get(name) != value}
-        told = {step: times - one.heard.get(step, 0) for step, times in there.get("told", {}).items()}
-        again |= {f"{key}: {step}": times for step, times in told.items() if times > most}
+        repeats = {step: times - one.received.get(step, 0) for step, times in there.get("told", {}).items()}
+        again |= {f"{key}: {step}": times for step, times in repeats.items() if times > most}
     open_ = {n: c for n, c in feedback_counts(engine.ledger, engine.pipeline).items() if not n.endswith("_done")}
     verdict = here.verdict(engine, sandbox, {here.case.source_id(one.order): "imported" for one in orders})
     named = {

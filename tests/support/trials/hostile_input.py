@@ -82,27 +82,27 @@ def orders(params: dict[str, Any]) -> dict[str, Any]:
             engine = here.engine()
             complaints = here.until_quiet(engine, 4)
             before = sandbox.report()["imported"]
-            said = ""
+            error = ""
             if broken:  # one order that is no JSON makes the whole answer unreadable: refused, and nothing taken of it
                 sandbox.offer([*good[3:], rng.choice(broken)])
-                said = here.run(engine)
-            result = _judge(here, engine, sandbox, good[:3], params)
-            complaints = [words for words in complaints if not _ours(words)]
+                error = here.run(engine)
+            result = _check(here, engine, sandbox, good[:3], params)
+            complaints = [text_ for text_ in complaints if not _ours(text_)]
     if complaints:
         result["faults"]["runs failed"] = complaints[:3]
     if before < len(good[:3]):
         result["faults"]["good orders held up"] = before
-    if said and not said.startswith("MalformedResponseError"):
-        result["faults"]["a broken envelope is told as"] = said
+    if error and not error.startswith("MalformedResponseError"):
+        result["faults"]["a broken envelope is told as"] = error
     return {**result, "tried": params["number"]}
 
 
-def _ours(words: str) -> bool:
+def _ours(text_: str) -> bool:
     """What a run may end with where the source's whole answer is no use."""
-    return words.startswith(("MalformedResponseError", "TransientError", "ThrottledError"))
+    return text_.startswith(("MalformedResponseError", "TransientError", "ThrottledError"))
 
 
-def _judge(here: World, engine: Any, sandbox: Any, good: list[Order], params: dict[str, Any]) -> dict[str, Any]:
+def _check(here: World, engine: Any, sandbox: Any, good: list[Order], params: dict[str, Any]) -> dict[str, Any]:
     """What counts where hostile orders may end anywhere: the good ones are there, nothing twice, the law kept."""
     verdict = here.verdict(engine, sandbox, dict.fromkeys(map(here.case.source_id, good), "imported"))
     return {**params, "faults": faults_of(verdict, unacknowledged=True), "verdict": verdict}
@@ -192,7 +192,7 @@ def large(params: dict[str, Any]) -> dict[str, Any]:
         with here.sandbox({}, [*good, big]) as sandbox:
             engine = here.engine()
             complaints = here.until_quiet(engine, 3)
-            result = _judge(here, engine, sandbox, good, params)
+            result = _check(here, engine, sandbox, good, params)
     return {**result, "said": complaints}
 
 
@@ -206,11 +206,11 @@ def place(params: dict[str, Any]) -> dict[str, Any]:
         with here.sandbox({}, good) as sandbox:
             sandbox.offer([hostile])
             engine = here.engine()
-            said = here.run(engine)
-            if said:
+            error = here.run(engine)
+            if error:
                 sandbox.reset()  # the source has mended it; nothing was imported yet
             here.until_quiet(engine, 4)
-            result = _judge(here, engine, sandbox, good, params)
-    if said and not _ours(said):
-        result["faults"]["told as"] = said
-    return {**result, "said": said}
+            result = _check(here, engine, sandbox, good, params)
+    if error and not _ours(error):
+        result["faults"]["told as"] = error
+    return {**result, "said": error}

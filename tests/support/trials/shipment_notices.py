@@ -10,9 +10,9 @@ from typing import Any
 
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger
-from tests.support.archived_orders import Desk, plain_orders
+from tests.support.archived_orders import Relay, plain_orders
 from tests.support.faults.world import World, world
-from tests.support.shiprush_client import Firm
+from tests.support.shiprush_client import Company
 from tests.support.trials.crashes import killed_at, recorded
 
 CASE = "supercat-shopatron"
@@ -29,24 +29,24 @@ def _body(tracking: str) -> bytes:
     return f"<ShipNotice><TrackingNumber>{tracking}</TrackingNumber><Items>{item}</Items></ShipNotice>".encode()
 
 
-def _tell(here: World) -> None:
+def _send_feedback(here: World) -> None:
     """A server of its own, and all notices."""
 
-    async def tell(firm: Firm) -> list[int]:
+    async def send_feedback(company: Company) -> list[int]:
         answers = [
-            await firm.notice(_body(tracking), order_number=number, carrier="UPS")
+            await company.notice(_body(tracking), order_number=number, carrier="UPS")
             for tracking, number in NOTICES.items()
         ]
         return [answer.status_code for answer in answers]
 
-    firm = Firm(SimpleNamespace(store=_store(here)), here.ledger_url)  # of the desk it takes the store only
-    with closing(firm.parts):
-        assert asyncio.run(tell(firm)) == [200, 200, 200]
+    company = Company(SimpleNamespace(store=_store(here)), here.ledger_url)  # of the desk it takes the store only
+    with closing(company.parts):
+        assert asyncio.run(send_feedback(company)) == [200, 200, 200]
 
 
 def _before(here: World) -> None:
     with closing(Ledger.open(here.ledger_url)) as ledger:
-        Desk(ledger, _store(here)).imported(ORDER)
+        Relay(ledger, _store(here)).imported(ORDER)
 
 
 def _store(here: World) -> BatchStore:
@@ -57,16 +57,16 @@ def discover(params: dict[str, Any]) -> dict[str, int]:
     """The notices once: how often each crossing comes."""
     with world({"case": CASE, **params}) as here:
         _before(here)
-        return recorded(here, lambda: _tell(here))
+        return recorded(here, lambda: _send_feedback(here))
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
     """Kill the server at the ``number``-th crossing called ``point``; the notices again, twice; what is wrong then."""
     with world({"case": CASE, **params}) as here:
         _before(here)
-        code = killed_at(here, params, lambda: _tell(here))
-        _tell(here)
-        _tell(here)
+        code = killed_at(here, params, lambda: _send_feedback(here))
+        _send_feedback(here)
+        _send_feedback(here)
         return {**params, "killed": code == -signal.SIGKILL, "faults": _faults(here)}
 
 

@@ -10,9 +10,18 @@ from typing import Any
 
 from order_relay import failpoints
 from order_relay_sandbox import ThreadedSandbox
-from tests.support.faults.storage import TOLD, fails_from, hold, no_file_beyond, reachable, reader, told, wait
+from tests.support.faults.storage import (
+    REPORTED,
+    exit_on_own_errors,
+    fails_from,
+    hold,
+    no_file_beyond,
+    reachable,
+    reader,
+    wait,
+)
 from tests.support.faults.world import World, finish, start, world
-from tests.support.trials.statuses import CASE, DROP, FILE, SCENARIO, before, judged, run
+from tests.support.trials.statuses import CASE, DROP, FILE, SCENARIO, before, evaluated, run
 
 FIRST_PAGE = "before source GET"
 HALF = len(FILE) // 2
@@ -36,7 +45,7 @@ def failing(params: dict[str, Any]) -> dict[str, Any]:
         failpoints.hook = fails_from(params["point"])
         run(here)
 
-    return _trial(params, work, must_tell=True)
+    return _trial(params, work, must_report=True)
 
 
 def read_only(params: dict[str, Any]) -> dict[str, Any]:
@@ -46,14 +55,14 @@ def read_only(params: dict[str, Any]) -> dict[str, Any]:
         here.ledger_url = reader(here.ledger_url)
         run(here)
 
-    return _trial(params, work, must_tell=True)
+    return _trial(params, work, must_report=True)
 
 
-def _trial(params: dict[str, Any], work: Callable[[World], None], *, must_tell: bool = False) -> dict[str, Any]:
+def _trial(params: dict[str, Any], work: Callable[[World], None], *, must_report: bool = False) -> dict[str, Any]:
     with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
         before(here, sandbox)
-        code = here.in_child(told(lambda: work(here)))
-        return _after(here, sandbox, params, code, [TOLD] if must_tell else [0, TOLD])
+        code = here.in_child(exit_on_own_errors(lambda: work(here)))
+        return _after(here, sandbox, params, code, [REPORTED] if must_report else [0, REPORTED])
 
 
 def _after(
@@ -64,7 +73,7 @@ def _after(
     allowed: list[int],
     pardoned: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    result = {**judged(here, sandbox, params, pardoned), "code": code}
+    result = {**evaluated(here, sandbox, params, pardoned), "code": code}
     if code not in allowed:
         result["faults"]["not told in our words"] = code
     return result
@@ -85,7 +94,7 @@ def restarted(params: dict[str, Any]) -> dict[str, Any]:
         wait(lambda: reachable(here.ledger_url))
         go()
 
-    return _interrupted(params, away, [0, TOLD])
+    return _interrupted(params, away, [0, REPORTED])
 
 
 def _interrupted(params: dict[str, Any], trouble: Trouble, allowed: list[int]) -> dict[str, Any]:
@@ -94,8 +103,8 @@ def _interrupted(params: dict[str, Any], trouble: Trouble, allowed: list[int]) -
         before(here, sandbox)
         there, goes_on = here.folder / "there", here.folder / "goes-on"
 
-        def pause(crossing: str) -> None:
-            if crossing == FIRST_PAGE and not there.exists():
+        def pause(failpoint: str) -> None:
+            if failpoint == FIRST_PAGE and not there.exists():
                 there.touch()
                 wait(goes_on.exists)
 
@@ -103,7 +112,7 @@ def _interrupted(params: dict[str, Any], trouble: Trouble, allowed: list[int]) -
             failpoints.hook = pause
             run(here)
 
-        pid = start(told(work))
+        pid = start(exit_on_own_errors(work))
         wait(there.exists)
         trouble(here, goes_on.touch)
         return _after(here, sandbox, params, finish(pid), allowed)
@@ -115,7 +124,7 @@ def growing(params: dict[str, Any]) -> dict[str, Any]:
         before(here, sandbox)
         drop = here.folder / "batches" / DROP
         drop.write_bytes(FILE[:HALF])
-        pid = start(told(lambda: run(here, settled_s=0.6)))
+        pid = start(exit_on_own_errors(lambda: run(here, settled_s=0.6)))
         while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
             drop.write_bytes(FILE[:HALF])
             time.sleep(0.05)
@@ -133,6 +142,6 @@ def cut_off(params: dict[str, Any]) -> dict[str, Any]:
         before(here, sandbox)
         drop = here.folder / "batches" / DROP
         drop.write_bytes(FILE[: params["length"]])
-        code = here.in_child(told(lambda: run(here)))
+        code = here.in_child(exit_on_own_errors(lambda: run(here)))
         drop.write_bytes(FILE)
         return _after(here, sandbox, params, code, [0], pardoned=("file in", "refused row"))  # those of the half

@@ -73,7 +73,7 @@ def run(here: World, settled_s: float = 0.0) -> None:
             intake,
             settings.shipments,
             "acommerce",
-            lambda told: record_shipment(intake.ledger, wiring.archive, "statuses", told),
+            lambda deliveries: record_shipment(intake.ledger, wiring.archive, "statuses", deliveries),
         )
 
 
@@ -100,8 +100,8 @@ def before(here: World, sandbox: ThreadedSandbox) -> None:
     wiring = wiring_of(here)
     intake = StatusIntake(RunContext(ACCOUNT, "before"), ledger, wiring.reader)
     for status in ("NEW", "ERROR"):  # two contents without any time: nobody can tell which is newer
-        told = {"orderId": "DOUBT", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
-        intake.take(StatusPage((told,), datetime.now(UTC)), Channel.WEBHOOK)
+        deliveries = {"orderId": "DOUBT", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
+        intake.take(StatusPage((deliveries,), datetime.now(UTC)), Channel.WEBHOOK)
     ledger.close()
 
 
@@ -117,7 +117,7 @@ def crash(params: dict[str, Any]) -> dict[str, Any]:
     with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
         before(here, sandbox)
         code = killed_at(here, params, lambda: run(here))
-        return {**judged(here, sandbox, params), "killed": code == -signal.SIGKILL}
+        return {**evaluated(here, sandbox, params), "killed": code == -signal.SIGKILL}
 
 
 def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
@@ -146,10 +146,10 @@ def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
             intake, settings = StatusIntake(RunContext(ACCOUNT, "run"), wiring.ledger, wiring.reader), wiring.settings
             before = _deliveries(sandbox)
             sandbox.happen(*({"delete": event} for _, event in mistakes if rng.random() < 0.8))
-            told = [*before, *_deliveries(sandbox)]
-            rng.shuffle(told)
-            polls = sorted(rng.choices(range(len(told)), k=3))
-            for position, (channel, record) in enumerate([*told, *rng.choices(told, k=4)]):
+            deliveries = [*before, *_deliveries(sandbox)]
+            rng.shuffle(deliveries)
+            polls = sorted(rng.choices(range(len(deliveries)), k=3))
+            for position, (channel, record) in enumerate([*deliveries, *rng.choices(deliveries, k=4)]):
                 intake.take(StatusPage((record,), datetime.now(UTC)), channel)
                 if position in polls:
                     poll_changes(intake, wiring.source, settings.poll, datetime.now(UTC))
@@ -179,7 +179,7 @@ def _deliveries(sandbox: ThreadedSandbox) -> list[tuple[Channel, dict[str, Any]]
     return found
 
 
-def judged(
+def evaluated(
     here: World, sandbox: ThreadedSandbox, params: dict[str, Any], pardoned: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """Run again, and say what is wrong then. ``pardoned``: beginnings of what may be there more often."""
@@ -223,8 +223,8 @@ def _verdict(here: World, sandbox: ThreadedSandbox, pardoned: tuple[str, ...]) -
 def _expected(wiring: StatusWiring, sandbox: ThreadedSandbox) -> dict[str, Any]:
     """What reading every history once says, and what only a file and a webhook told."""
     later = datetime.now(UTC) + timedelta(days=1)
-    told = parse_records(wiring.reader.shape, sandbox.status_records(), Channel.BY_ID, later, full=True).reports
-    states = {report.order_id: derive_state(report.events) for report in told}
+    deliveries = parse_records(wiring.reader.shape, sandbox.status_records(), Channel.BY_ID, later, full=True).reports
+    states = {report.order_id: derive_state(report.events) for report in deliveries}
     shown = {
         number: (s.order_status, s.detailed_status, tuple((p.parcel, p.status, p.at) for p in s.parcels))
         for number, s in states.items()

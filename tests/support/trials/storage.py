@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from order_relay import failpoints
-from tests.support.faults.storage import TOLD, fails_from, hold, no_file_beyond, reachable, reader, told, wait
+from tests.support.faults.storage import (
+    REPORTED,
+    exit_on_own_errors,
+    fails_from,
+    hold,
+    no_file_beyond,
+    reachable,
+    reader,
+    wait,
+)
 from tests.support.faults.world import World, faults_of, finish, start, world
 from tests.support.trials.crashes import ACTS, shape
 
@@ -17,7 +26,7 @@ def _after(here: World, sandbox: Any, expected: dict[str, str], params: dict[str
     here.until_quiet(engine)
     verdict = here.verdict(engine, sandbox, expected)
     faults = faults_of(verdict)
-    if code not in (0, TOLD):
+    if code not in (0, REPORTED):
         faults["not told in our words"] = code
     return {**params, "code": code, "faults": faults, "verdict": verdict}
 
@@ -33,7 +42,7 @@ def full_disk(params: dict[str, Any]) -> dict[str, Any]:
     with world(params) as here, here.sandbox({}, []) as sandbox:
         expected = ACTS["first run"].before(here, sandbox)
         here.engine().wiring.close()
-        return _after(here, sandbox, expected, params, here.in_child(told(work)))
+        return _after(here, sandbox, expected, params, here.in_child(exit_on_own_errors(work)))
 
 
 def failing(params: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +55,7 @@ def failing(params: dict[str, Any]) -> dict[str, Any]:
     with world(params) as here, here.sandbox({}, []) as sandbox:
         expected = ACTS["first run"].before(here, sandbox)
         here.engine().wiring.close()
-        code = here.in_child(told(work))
+        code = here.in_child(exit_on_own_errors(work))
         sandbox.offer(here.case.plain(25)[24:])  # without one known import no look-up can be trusted
         return _after(here, sandbox, expected, params, code)
 
@@ -60,10 +69,10 @@ def read_only(params: dict[str, Any]) -> dict[str, Any]:
     with world(params) as here, here.sandbox({}, []) as sandbox:
         expected = ACTS["first run"].before(here, sandbox)
         here.engine().wiring.close()
-        code = here.in_child(told(work))
+        code = here.in_child(exit_on_own_errors(work))
         early = sandbox.report()["imported"]
         result = _after(here, sandbox, expected, params, code)
-    if code != TOLD or early:
+    if code != REPORTED or early:
         result["faults"]["read-only ledger"] = [code, early]
     return result
 
@@ -76,7 +85,7 @@ def truncated(params: dict[str, Any]) -> dict[str, Any]:
         spoiled = [path for path in here.folder.rglob(f"{params['object']}*") if path.is_file()]
         for path in spoiled:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        code = here.in_child(told(lambda: here.engine().run("next")))
+        code = here.in_child(exit_on_own_errors(lambda: here.engine().run("next")))
         result = _after(here, sandbox, expected, params, code)
     if not spoiled:
         result["faults"]["nothing was spoiled"] = params["object"]
@@ -84,8 +93,8 @@ def truncated(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stop_at(here: World, point: str) -> None:
-    def hook(crossing: str) -> None:
-        if shape(crossing) == point:
+    def hook(failpoint: str) -> None:
+        if shape(failpoint) == point:
             signal.raise_signal(signal.SIGKILL)
 
     failpoints.hook = hook
@@ -98,7 +107,7 @@ def locked(params: dict[str, Any]) -> dict[str, Any]:
         plain = here.case.plain(20)
         with here.sandbox(here.case.at_destination(latency_ms=30), plain) as sandbox:
             here.engine().wiring.close()
-            pid = start(told(lambda: here.engine().run("locked")))
+            pid = start(exit_on_own_errors(lambda: here.engine().run("locked")))
             wait(lambda: bool(sandbox.report()["imported"]))
             hold(here.ledger_url, params["seconds"], "submission")
             expected = dict.fromkeys(map(here.case.source_id, plain), "imported")
@@ -110,7 +119,7 @@ def restarted(params: dict[str, Any]) -> dict[str, Any]:
     with world(params) as here:
         plain = here.case.plain(22)
         with here.sandbox(here.case.at_destination(latency_ms=80), plain) as sandbox:
-            pid = start(told(lambda: here.engine(settle_patience_s=20.0).run("restarted")))
+            pid = start(exit_on_own_errors(lambda: here.engine(settle_patience_s=20.0).run("restarted")))
             wait(lambda: bool(sandbox.report()["imported"]))
             Path(params["marker"]).touch()
             code = finish(pid)

@@ -58,25 +58,27 @@ def cancelled(params: dict[str, Any]) -> dict[str, Any]:
     with world(params) as here:
         here.extra["source"] = here.case.feedback[params["way"]].source
         orders = here.case.plain(6)
-        gone, kept = orders[::2], orders[1::2]
+        missing, kept = orders[::2], orders[1::2]
         with here.sandbox({}, orders) as sandbox:
             engine = here.engine()
-            _until_cancelled(here, engine, sandbox, gone, params["moment"])
+            _until_cancelled(here, engine, sandbox, missing, params["moment"])
             unsent = params["moment"] in (BEFORE_SENDING, UNSTORED)
-            expected = dict.fromkeys(map(here.case.source_id, gone), "waiting" if unsent else "imported")
+            expected = dict.fromkeys(map(here.case.source_id, missing), "waiting" if unsent else "imported")
             expected |= dict.fromkeys(map(here.case.source_id, kept), "imported")
             for order in kept if unsent else orders:
                 _ship(engine, here.case.key(order), order, "all")
-            _tell_everything(here, engine)
+            _send_everything(here, engine)
             here.until_quiet(engine)
             verdict = here.verdict(engine, sandbox, expected)
-            faults = faults_of(verdict) | _heard(here, engine, sandbox, gone, kept, tasks=0 if unsent else len(gone))
-    return {**params, "tried": len(gone), "faults": faults, "verdict": verdict}
+            faults = faults_of(verdict) | _received(
+                here, engine, sandbox, missing, kept, tasks=0 if unsent else len(missing)
+            )
+    return {**params, "tried": len(missing), "faults": faults, "verdict": verdict}
 
 
-def _until_cancelled(here: World, engine: Engine, sandbox: ThreadedSandbox, gone: list[Order], moment: str) -> None:
+def _until_cancelled(here: World, engine: Engine, sandbox: ThreadedSandbox, missing: list[Order], moment: str) -> None:
     """Run until ``moment``, cancel, and run on until quiet."""
-    keys = [here.case.key(order) for order in gone]
+    keys = [here.case.key(order) for order in missing]
     if moment == BEFORE_SENDING:
         ctx, wiring = RunContext(engine.pipeline, "prepared"), engine.wiring
         start_run(ctx, engine.ledger, wiring.store, (wiring.source.account, wiring.destination.account))
@@ -97,25 +99,25 @@ def _until_cancelled(here: World, engine: Engine, sandbox: ThreadedSandbox, gone
     here.until_quiet(engine)
 
 
-def _tell_everything(here: World, engine: Engine) -> None:
+def _send_everything(here: World, engine: Engine) -> None:
     """What the feedback's DAG does, until nothing is told any more."""
     for number in range(ROUNDS):
         time.sleep(engine.wiring.settings.acknowledge.given_up_s + 0.05)
         ctx = RunContext(engine.pipeline, f"cancelled-{number}")
         news = record_cancellations(ctx, engine.feedback_parts(), 30)
-        if not engine.tell(f"told-{number}") and not news:
+        if not engine.send_feedback(f"told-{number}") and not news:
             return
 
 
-def _heard(
-    here: World, engine: Engine, sandbox: ThreadedSandbox, gone: list[Order], kept: list[Order], *, tasks: int
+def _received(
+    here: World, engine: Engine, sandbox: ThreadedSandbox, missing: list[Order], kept: list[Order], *, tasks: int
 ) -> dict[str, Any]:
     """What the shop heard of cancelled orders, of the others, and which operators know of."""
     side: Mapping[str, Any] = sandbox.report()[here.case.source_side]
     found: dict[str, Any] = {}
     if side["told_after_cancel"]:
         found["told after the cancellation"] = side["told_after_cancel"]
-    if sorted(side["cancelled"]) != sorted(map(here.case.key, gone)):
+    if sorted(side["cancelled"]) != sorted(map(here.case.key, missing)):
         found["cancelled"] = side["cancelled"]
     untold = [key for key in map(here.case.key, kept) if not side["feedback"].get(key, {}).get("is_oms_id")]
     if untold:

@@ -76,8 +76,8 @@ def test_an_unknown_scheme_is_no_traceback(url: str, monkeypatch: pytest.MonkeyP
 
 def test_what_a_cloud_s_library_raises_is_the_stores_trouble() -> None:
     no_credentials = type("NoCredentialsError", (Exception,), {"__module__": "botocore.exceptions"})
-    said = r"writing 'a' failed: NoCredentialsError"
-    with pytest.raises(StoreUnavailableError, match=said) as error, translate_errors("a", "writing"):
+    message = r"writing 'a' failed: NoCredentialsError"
+    with pytest.raises(StoreUnavailableError, match=message) as error, translate_errors("a", "writing"):
         raise no_credentials("key AKIA...")
     assert "AKIA" not in str(error.value)
     with pytest.raises(KeyError), translate_errors("a", "writing"):

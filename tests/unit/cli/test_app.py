@@ -88,12 +88,12 @@ def _send(ledger: Ledger, number: int, answer: SendResult) -> None:
     assert ledger.outcomes.record(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
 
 
-def call(*words: str) -> Result:
-    return CliRunner().invoke(app_module.app, list(words))
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app_module.app, list(arguments))
 
 
-def as_json(*words: str, code: int = 0) -> Any:
-    result = call(*words, "--json")
+def as_json(*arguments: str, code: int = 0) -> Any:
+    result = call(*arguments, "--json")
     assert result.exit_code == code, result.output
     return json.loads(result.stdout)
 
@@ -119,7 +119,7 @@ def test_report_of_a_run_that_brought_nothing_is_empty(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "says"),
     [
         (("report", "--run", "run-l"), "unknown run 'run-l'; did you mean run-1?"),
         (("report", "--run", "nosuch"), "unknown run 'nosuch'; available: run-1"),
@@ -137,14 +137,14 @@ def test_report_of_a_run_that_brought_nothing_is_empty(ledger: Ledger) -> None:
         (("baseline", "nosuch"), "unknown pipeline"),
     ],
 )
-def test_unknown_names_are_refused_with_near_matches(ledger: Ledger, words: tuple[str, ...], says: str) -> None:
-    result = call(*words)
+def test_unknown_names_are_refused_with_near_matches(ledger: Ledger, arguments: tuple[str, ...], says: str) -> None:
+    result = call(*arguments)
     assert result.exit_code != 0
     assert says in str(result.exception)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("report",),
         ("order", "N-1"),
@@ -158,13 +158,13 @@ def test_unknown_names_are_refused_with_near_matches(ledger: Ledger, words: tupl
     ids=" ".join,
 )
 def test_no_command_makes_a_ledger_by_accident(
-    words: tuple[str, ...], store: BatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: tuple[str, ...], store: BatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = tmp_path / "elsewhere" / "ledger.sqlite"
     monkeypatch.setattr(Installation, "ledger_url", f"sqlite:///{missing}")
     monkeypatch.setattr(Installation, "store", store)
     monkeypatch.chdir(tmp_path)
-    result = call(*words)
+    result = call(*arguments)
     assert result.exit_code != 0
     assert f"there is no ledger at {missing}" in str(result.exception)
     assert not missing.parent.exists()
@@ -291,7 +291,7 @@ def test_quarantine_as_csv(ledger: Ledger, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "says"),
     [
         (("quarantine", "--since", "yesterday"), "not a time: 'yesterday'"),
         (("report", "--pipeline", "nope"), "unknown pipeline"),
@@ -300,12 +300,12 @@ def test_quarantine_as_csv(ledger: Ledger, tmp_path: Path) -> None:
 )
 def test_wrong_usage_is_reported_in_one_line(
     ledger: Ledger,
-    words: tuple[str, ...],
+    arguments: tuple[str, ...],
     says: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["order_relay", *words])
+    monkeypatch.setattr("sys.argv", ["order_relay", *arguments])
     monkeypatch.setattr(app_module, "reserve_stdout", lambda: None)  # it would take pytest's own away
     monkeypatch.setattr(Installation, "before", [])  # put back afterwards
     with pytest.raises(SystemExit) as end:
@@ -382,4 +382,4 @@ def test_the_doctor_skips_unused_pipelines(ledger: Ledger, store: BatchStore, mo
     findings = as_json("doctor", code=1)["findings"]
     assert "connection supercat_default" in {f["check"] for f in findings if f["level"] == "fail"}
     found = [f["found"] for f in findings if f["check"] == "pipeline cloudsuite_to_shopatron"]
-    assert any("not in use" in words and "cloudsuite_default" in words for words in found)
+    assert any("not in use" in arguments and "cloudsuite_default" in arguments for arguments in found)

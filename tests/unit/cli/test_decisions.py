@@ -93,12 +93,12 @@ def send(ledger: Ledger, number: int, key: str, answer: SendResult) -> None:
     assert ledger.outcomes.record(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
 
 
-def call(*words: str) -> Result:
-    return CliRunner().invoke(app_module.app, list(words))
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app_module.app, list(arguments))
 
 
-def as_json(*words: str, code: int = 0) -> Any:
-    result = call(*words, "--json")
+def as_json(*arguments: str, code: int = 0) -> Any:
+    result = call(*arguments, "--json")
     assert result.exit_code == code, (result.output, result.exception)
     return json.loads(result.stdout)
 
@@ -146,7 +146,7 @@ def test_who_is_the_users_name_where_it_is_not_given(ledger: Ledger, changed: st
 
 
 @pytest.mark.parametrize(
-    ("words", "error"),
+    ("arguments", "error"),
     [
         (("decide", "N", "replacement", "--reason", "x"), IllegalTransitionError),
         (("decide", "N", "discard", "--reason", " "), ConfigurationError),
@@ -161,9 +161,9 @@ def test_who_is_the_users_name_where_it_is_not_given(ledger: Ledger, changed: st
         (("discard", "--reason", "x", "--since", "yesterday"), ConfigurationError),
     ],
 )
-def test_wrong_use_changes_nothing(ledger: Ledger, changed: str, words: tuple[str, ...], error: type) -> None:
+def test_wrong_use_changes_nothing(ledger: Ledger, changed: str, arguments: tuple[str, ...], error: type) -> None:
     before = [life["state"] for life in ledger.queries.find(changed)]
-    result = call(*[changed if word == "N" else word for word in words])
+    result = call(*[changed if word == "N" else word for word in arguments])
     assert isinstance(result.exception, error), result.output
     assert [life["state"] for life in ledger.queries.find(changed)] == before
 
@@ -252,10 +252,10 @@ def test_replay_discard_and_held_take_a_web_shops_reference(ledger: Ledger, stor
         conn.exec_driver_sql("UPDATE submission SET reference = 'CS' || id, order_number = '1-CS' || id")
     shown = json.loads(CliRunner().invoke(app_module.app, ["quarantine", "--number", f"CS{first}", "--json"]).stdout)
     assert {row["id"] for row in shown["rows"]} == {first}
-    told: tuple[str, ...] = ("discard", f"CS{second}", "--reason", "x", "--json")
-    assert json.loads(CliRunner().invoke(app_module.app, told).stdout)["discarded"] == 1
-    told = ("replay", f"CS{first}", "--reason", "x", "--json", "--dry-run")
-    assert json.loads(CliRunner().invoke(app_module.app, told).stdout)["chosen"] == 1
+    found: tuple[str, ...] = ("discard", f"CS{second}", "--reason", "x", "--json")
+    assert json.loads(CliRunner().invoke(app_module.app, found).stdout)["discarded"] == 1
+    found = ("replay", f"CS{first}", "--reason", "x", "--json", "--dry-run")
+    assert json.loads(CliRunner().invoke(app_module.app, found).stdout)["chosen"] == 1
     assert [work.state for work in ledger.worklist.get([first, second, third])] == [
         "quarantined",
         "discarded",

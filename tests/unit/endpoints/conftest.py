@@ -9,21 +9,21 @@ import pytest
 
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger
-from tests.support.archived_orders import Desk
-from tests.support.shiprush_client import Firm
+from tests.support.archived_orders import Relay
+from tests.support.shiprush_client import Company
 
 
 @pytest.fixture
-def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+def relay(sqlite_url: str, tmp_path: Path) -> Iterator[Relay]:
     ledger = Ledger.open(sqlite_url)
-    yield Desk(ledger, BatchStore(tmp_path.as_uri()))
+    yield Relay(ledger, BatchStore(tmp_path.as_uri()))
     assert ledger.accounting.invariant_violations() == []
     ledger.close()
 
 
 @pytest.fixture
-async def firm(desk: Desk, sqlite_url: str) -> AsyncIterator[Firm]:
-    firm = Firm(desk, sqlite_url)
-    yield firm
-    await firm.web.aclose()
-    firm.parts.close()
+async def company(relay: Relay, sqlite_url: str) -> AsyncIterator[Company]:
+    company = Company(relay, sqlite_url)
+    yield company
+    await company.web.aclose()
+    company.parts.close()

@@ -57,8 +57,8 @@ class Door:
 
     async def post(self, body: Any, signature: str | bytes | None = "right") -> httpx.Response:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        said = sign(data) if signature == "right" else signature
-        headers: Any = {} if said is None else {"X-Acomm-Signature": said}
+        sent_signature = sign(data) if signature == "right" else signature
+        headers: Any = {} if sent_signature is None else {"X-Acomm-Signature": sent_signature}
         return await self.web.post(PATH, content=data, headers=headers)
 
     def contents(self) -> int:

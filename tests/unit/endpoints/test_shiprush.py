@@ -26,16 +26,16 @@ from order_relay.orders.mapping.canonical import CanonicalReader
 from order_relay.pipeline.archive import ArchivedOrder, OrderArchive
 from order_relay.vendors.shiprush import feed
 from order_relay.vendors.shiprush.dates import read_date
-from tests.support.archived_orders import PIPELINE, Desk, plain_orders
-from tests.support.shiprush_client import AUTH, PATH, WINDOW, Firm, numbers, refused
+from tests.support.archived_orders import PIPELINE, Relay, plain_orders
+from tests.support.shiprush_client import AUTH, PATH, WINDOW, Company, numbers, refused
 from tests.support.shiprush_schema import checked
 
 
-async def test_pages_hold_every_order_once(firm: Firm) -> None:
+async def test_pages_hold_every_order_once(company: Company) -> None:
     orders = plain_orders(7)
-    firm.desk.imported(*orders)
-    firm.desk.receive(plain_orders(1, seed=9)[0])
-    pages = [await firm.get(page=str(n)) for n in (1, 2, 3, 4)]
+    company.relay.imported(*orders)
+    company.relay.receive(plain_orders(1, seed=9)[0])
+    pages = [await company.get(page=str(n)) for n in (1, 2, 3, 4)]
     assert [len(numbers(page)) for page in pages] == [3, 3, 1, 0]
     assert {etree.fromstring(page.content).get("pages") for page in pages} == {"3"}
     assert sorted(n for page in pages for n in numbers(page)) == sorted(o["order_number"] for o in orders)
@@ -43,58 +43,62 @@ async def test_pages_hold_every_order_once(firm: Firm) -> None:
     assert pages[0].headers["cache-control"] == "no-store"
 
 
-async def test_an_order_shows_its_archived_data(firm: Firm) -> None:
+async def test_an_order_shows_its_archived_data(company: Company) -> None:
     (document,) = plain_orders(1)
-    (number,) = firm.desk.imported(document)
-    order = checked((await firm.get()).content).find("Order")
+    (number,) = company.relay.imported(document)
+    order = checked((await company.get()).content).find("Order")
     assert (order.findtext("OrderID") or "").split("-")[0] == str(number)
     assert order.findtext("OrderTotal") == document["total"]
     assert order.findtext("Customer/ShipTo/Address1") == document["ship_to"]["address1"]
-    told = [(i.findtext("SKU"), i.findtext("Quantity")) for i in order.iterfind("Items/Item")]
-    assert told[: len(document["items"])] == [(i["item_number"], str(i["quantity"])) for i in document["items"]]
+    result = [(i.findtext("SKU"), i.findtext("Quantity")) for i in order.iterfind("Items/Item")]
+    assert result[: len(document["items"])] == [(i["item_number"], str(i["quantity"])) for i in document["items"]]
 
 
-async def test_nothing_to_send(firm: Firm) -> None:
-    answer = await firm.get()
+async def test_nothing_to_send(company: Company) -> None:
+    answer = await company.get()
     assert (numbers(answer), etree.fromstring(answer.content).get("pages")) == ([], "0")
 
 
-def spoil(desk: Desk, batch: str) -> None:
+def spoil(relay: Relay, batch: str) -> None:
     """Remove the orders of a batch from the archive."""
-    for path in Path(desk.store.url.removeprefix("file://")).rglob(f"{batch}/*.jsonl.gz"):
+    for path in Path(relay.store.url.removeprefix("file://")).rglob(f"{batch}/*.jsonl.gz"):
         path.unlink()
 
 
-async def test_an_order_that_cannot_be_rendered_or_read_is_omitted_and_reported_once(firm: Firm, caplog: Any) -> None:
+async def test_an_order_that_cannot_be_rendered_or_read_is_omitted_and_reported_once(
+    company: Company, caplog: Any
+) -> None:
     orders = plain_orders(3)
     orders[1]["ship_to"]["country"] = orders[1]["bill_to"]["country"] = "Nowhere Marked"
-    firm.desk.imported(*orders[:2])
-    firm.desk.imported(orders[2])
-    spoil(firm.desk, "b2")
+    company.relay.imported(*orders[:2])
+    company.relay.imported(orders[2])
+    spoil(company.relay, "b2")
     for _ in range(3):
-        assert numbers(await firm.get()) == [orders[0]["order_number"]]
-    told = [r.getMessage() for r in caplog.records if "omits" in r.getMessage()]
-    assert len(told) == 2
-    (late,) = firm.desk.ledger.health.overdue(PIPELINE, {"left_out": 0.0})
+        assert numbers(await company.get()) == [orders[0]["order_number"]]
+    result = [r.getMessage() for r in caplog.records if "omits" in r.getMessage()]
+    assert len(result) == 2
+    (late,) = company.relay.ledger.health.overdue(PIPELINE, {"left_out": 0.0})
     assert (late.number, set(late.orders)) == (2, {order["order_number"] for order in orders[1:]})
-    (gap,) = firm.desk.ledger.queries.find(orders[1]["order_number"])[0]["left_out"]
+    (gap,) = company.relay.ledger.queries.find(orders[1]["order_number"])[0]["left_out"]
     assert (gap["problem"], gap["mended_at"]) == ("missing_field at /ShipTo/Country", None)
-    assert firm.desk.ledger.queries.find(orders[0]["order_number"])[0]["left_out"] == []
+    assert company.relay.ledger.queries.find(orders[0]["order_number"])[0]["left_out"] == []
     assert "Marked" not in caplog.text
 
 
-async def test_an_order_that_can_be_read_again_comes_with_a_later_window(firm: Firm, monkeypatch: Any) -> None:
-    firm.desk.imported(*(orders := plain_orders(2)))
+async def test_an_order_that_can_be_read_again_comes_with_a_later_window(company: Company, monkeypatch: Any) -> None:
+    company.relay.imported(*(orders := plain_orders(2)))
     with monkeypatch.context() as away:
         away.setattr(feed, "order_element", refusing)
-        assert numbers(await firm.get()) == []
+        assert numbers(await company.get()) == []
     at = read_date("01/01/2090 00:00")
     monkeypatch.setattr(database, "read_clock", lambda _conn: at)
-    assert numbers(await firm.get(end_date="01/01/2020 00:00")) == [], "the window in which they were modified is over"
-    found = numbers(await firm.get(start_date="12/31/2089 00:00", end_date="01/02/2090 00:00"))
+    assert numbers(await company.get(end_date="01/01/2020 00:00")) == [], (
+        "the window in which they were modified is over"
+    )
+    found = numbers(await company.get(start_date="12/31/2089 00:00", end_date="01/02/2090 00:00"))
     assert sorted(found) == sorted(order["order_number"] for order in orders)
-    assert firm.desk.ledger.health.overdue(PIPELINE, {"left_out": 0.0}) == []
-    assert firm.desk.ledger.feed_errors.omitted_orders() == []
+    assert company.relay.ledger.health.overdue(PIPELINE, {"left_out": 0.0}) == []
+    assert company.relay.ledger.feed_errors.omitted_orders() == []
 
 
 POISON = {
@@ -113,10 +117,10 @@ POISON = {
 
 @pytest.mark.parametrize("values", POISON.values(), ids=POISON.keys())
 async def test_the_others_are_served_despite_any_content_of_one_order(
-    firm: Firm, monkeypatch: Any, values: dict[str, Any], caplog: Any
+    company: Company, monkeypatch: Any, values: dict[str, Any], caplog: Any
 ) -> None:
     orders = plain_orders(3)
-    ids = firm.desk.imported(*orders)
+    ids = company.relay.imported(*orders)
     read = OrderArchive.read
 
     def poisoned(archive: OrderArchive, works: Any) -> dict[int, ArchivedOrder]:
@@ -128,20 +132,20 @@ async def test_the_others_are_served_despite_any_content_of_one_order(
 
     monkeypatch.setattr(OrderArchive, "read", poisoned)
     for _ in range(2):
-        assert sorted(numbers(await firm.get())) == sorted(orders[n]["order_number"] for n in (0, 2))
-    (late,) = firm.desk.ledger.health.overdue(PIPELINE, {"left_out": 0.0})
+        assert sorted(numbers(await company.get())) == sorted(orders[n]["order_number"] for n in (0, 2))
+    (late,) = company.relay.ledger.health.overdue(PIPELINE, {"left_out": 0.0})
     assert late.orders == (orders[1]["order_number"],)
-    (gap,) = firm.desk.ledger.queries.find(orders[1]["order_number"])[0]["left_out"]
+    (gap,) = company.relay.ledger.queries.find(orders[1]["order_number"])[0]["left_out"]
     assert gap["problem"]
     assert sum("omits" in record.getMessage() for record in caplog.records) == 1
 
 
 @pytest.mark.parametrize("broken", ["rendering", "writing", "reading"])
 async def test_the_others_are_served_despite_any_exception_of_one_order(
-    firm: Firm, monkeypatch: Any, broken: str, caplog: Any
+    company: Company, monkeypatch: Any, broken: str, caplog: Any
 ) -> None:
     orders = plain_orders(3)
-    ids = firm.desk.imported(*orders)
+    ids = company.relay.imported(*orders)
     render, read = feed.order_element, CanonicalReader.read
 
     def rendered(head: Any, *rest: Any) -> Any:
@@ -162,19 +166,19 @@ async def test_the_others_are_served_despite_any_exception_of_one_order(
         monkeypatch.setattr(CanonicalReader, "read", reading)
     else:
         monkeypatch.setattr(feed, "order_element", rendered)
-    assert sorted(numbers(await firm.get())) == sorted(orders[n]["order_number"] for n in (0, 2))
-    (gap,) = firm.desk.ledger.queries.find(orders[1]["order_number"])[0]["left_out"]
+    assert sorted(numbers(await company.get())) == sorted(orders[n]["order_number"] for n in (0, 2))
+    (gap,) = company.relay.ledger.queries.find(orders[1]["order_number"])[0]["left_out"]
     assert "Error (details redacted)" in gap["problem"]
     assert "Marked" not in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/shiprush/orders/", "/shiprush/orders//", "/shiprush//orders", "//shiprush/orders/"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_slashes_and_credentials_in_the_query_are_served(firm: Firm, path: str, method: str) -> None:
-    firm.desk.imported(*plain_orders(1))
+async def test_slashes_and_credentials_in_the_query_are_served(company: Company, path: str, method: str) -> None:
+    company.relay.imported(*plain_orders(1))
     query = {**WINDOW, "ss-username": AUTH[0], "SS-PASSWORD": AUTH[1], "Action": "Export"}
     del query["action"]
-    answer = await firm.web.request(method, httpx.URL(f"http://relay.example{path}", params=query))
+    answer = await company.web.request(method, httpx.URL(f"http://relay.example{path}", params=query))
     assert answer.status_code == 200, answer.text
     assert len(answer.content) == 0 if method == "HEAD" else len(numbers(answer)) == 1
 
@@ -195,10 +199,10 @@ async def test_slashes_and_credentials_in_the_query_are_served(firm: Firm, path:
     ],
 )
 async def test_extreme_dates_are_served_and_impossible_ones_refused(
-    firm: Firm, query: dict[str, str], orders: int | None
+    company: Company, query: dict[str, str], orders: int | None
 ) -> None:
-    firm.desk.imported(*plain_orders(1))
-    answer = await firm.get(**query)
+    company.relay.imported(*plain_orders(1))
+    answer = await company.get(**query)
     if orders is None:
         refused(answer, 400)
     else:
@@ -206,13 +210,13 @@ async def test_extreme_dates_are_served_and_impossible_ones_refused(
 
 
 @pytest.mark.parametrize(("sent_as", "word"), [("CANCELLED", "cancelled"), ("SHIPPED", "shipped"), ("READY", "paid")])
-async def test_the_status_is_the_one_that_was_sent(firm: Firm, sent_as: str, word: str) -> None:
-    firm.desk.imported(*plain_orders(1), sent_as=sent_as)
-    assert [e.text for e in checked((await firm.get()).content).iterfind("Order/OrderStatus")] == [word]
+async def test_the_status_is_the_one_that_was_sent(company: Company, sent_as: str, word: str) -> None:
+    company.relay.imported(*plain_orders(1), sent_as=sent_as)
+    assert [e.text for e in checked((await company.get()).content).iterfind("Order/OrderStatus")] == [word]
 
 
-async def test_the_total_is_the_one_that_was_sent(firm: Firm, monkeypatch: Any) -> None:
-    firm.desk.imported(*(orders := plain_orders(1)))
+async def test_the_total_is_the_one_that_was_sent(company: Company, monkeypatch: Any) -> None:
+    company.relay.imported(*(orders := plain_orders(1)))
     read = OrderArchive.read
 
     def without_total(archive: OrderArchive, works: Any) -> dict[int, ArchivedOrder]:
@@ -222,57 +226,57 @@ async def test_the_total_is_the_one_that_was_sent(firm: Firm, monkeypatch: Any) 
         }
 
     monkeypatch.setattr(OrderArchive, "read", without_total)
-    assert checked((await firm.get()).content).findtext("Order/OrderTotal") == orders[0]["total"]
+    assert checked((await company.get()).content).findtext("Order/OrderTotal") == orders[0]["total"]
 
 
 def refusing(*_: Any) -> None:
     raise RecordRejectedError([ValidationIssue("no_price", "/Item/UnitPrice", "")])
 
 
-async def test_only_the_pipelines_of_the_store(firm: Firm) -> None:
-    firm.desk.imported(*plain_orders(1))
-    firm.extra["pipelines"] = "another"
-    assert numbers(await firm.get()) == []
+async def test_only_the_pipelines_of_the_store(company: Company) -> None:
+    company.relay.imported(*plain_orders(1))
+    company.extra["pipelines"] = "another"
+    assert numbers(await company.get()) == []
 
 
-async def test_a_store_that_takes_orders_from_ready_on(firm: Firm) -> None:
+async def test_a_store_that_takes_orders_from_ready_on(company: Company) -> None:
     orders = plain_orders(2)
-    firm.extra["entered"] = "ready"
-    ids = firm.desk.make_ready(firm.desk.receive(*orders))
-    root = checked((await firm.get()).content)
+    company.extra["entered"] = "ready"
+    ids = company.relay.make_ready(company.relay.receive(*orders))
+    root = checked((await company.get()).content)
     assert [e.text for e in root.iterfind("Order/OrderStatus")] == ["paid", "paid"]
     newer = {**orders[0], "id": orders[0]["id"] + 10**6, "order_number": f"{orders[0]['order_number']}-1"}
-    (winner,) = firm.desk.make_ready(firm.desk.receive(newer))
-    told = checked((await firm.get()).content).iterfind("Order")
-    words = {(order.findtext("OrderID") or "").split("-")[0]: order.findtext("OrderStatus") for order in told}
-    assert words == {str(ids[0]): "cancelled", str(ids[1]): "paid", str(winner): "paid"}
+    (winner,) = company.relay.make_ready(company.relay.receive(newer))
+    result = checked((await company.get()).content).iterfind("Order")
+    statuses = {(order.findtext("OrderID") or "").split("-")[0]: order.findtext("OrderStatus") for order in result}
+    assert statuses == {str(ids[0]): "cancelled", str(ids[1]): "paid", str(winner): "paid"}
 
 
 @pytest.mark.parametrize("auth", [None, ("feeduser", "wrong"), ("", ""), ("feeduser", ""), ("x", AUTH[1])])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_wrong_credentials_are_refused(firm: Firm, auth: Any, method: str) -> None:
-    answer = await firm.web.request(method, PATH, params=WINDOW, auth=auth)
+async def test_wrong_credentials_are_refused(company: Company, auth: Any, method: str) -> None:
+    answer = await company.web.request(method, PATH, params=WINDOW, auth=auth)
     refused(answer, 401)
     assert answer.headers["www-authenticate"].startswith("Basic")
 
 
-async def test_the_pair_in_the_query_lets_in_and_both_must_be_right(firm: Firm) -> None:
+async def test_the_pair_in_the_query_lets_in_and_both_must_be_right(company: Company) -> None:
     pair = {"SS-UserName": AUTH[0], "SS-Password": AUTH[1]}
-    assert numbers(await firm.get(None, **pair)) == []
-    assert numbers(await firm.get(AUTH, **pair)) == []
-    refused(await firm.get(AUTH, **{**pair, "SS-Password": "wrong"}), 401)
-    refused(await firm.get(None, **{"SS-UserName": AUTH[0]}), 401)
+    assert numbers(await company.get(None, **pair)) == []
+    assert numbers(await company.get(AUTH, **pair)) == []
+    refused(await company.get(AUTH, **{**pair, "SS-Password": "wrong"}), 401)
+    refused(await company.get(None, **{"SS-UserName": AUTH[0]}), 401)
 
 
 @pytest.mark.parametrize(("name", "value"), [("login", ""), ("password", ""), ("defined", False)])
-async def test_without_configured_credentials_it_stays_closed(firm: Firm, name: str, value: Any) -> None:
-    setattr(firm, name, value)
+async def test_without_configured_credentials_it_stays_closed(company: Company, name: str, value: Any) -> None:
+    setattr(company, name, value)
     for auth in (None, ("", ""), AUTH, (AUTH[0], "")):
-        refused(await firm.get(auth), 401)
+        refused(await company.get(auth), 401)
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "statuses"),
     [
         ({"action": "delete"}, "action"),
         ({"action": ""}, "action"),
@@ -285,46 +289,46 @@ async def test_without_configured_credentials_it_stays_closed(firm: Firm, name: 
         ({"start_date": "01/02/2099 00:00"}, "later"),
     ],
 )
-async def test_an_unreadable_request_is_400(firm: Firm, query: dict[str, str], words: str) -> None:
-    assert words in refused(await firm.get(**query), 400)
+async def test_an_unreadable_request_is_400(company: Company, query: dict[str, str], statuses: str) -> None:
+    assert statuses in refused(await company.get(**query), 400)
 
 
-async def test_other_methods_and_paths(firm: Firm) -> None:
+async def test_other_methods_and_paths(company: Company) -> None:
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
-        answer = await firm.web.request(method, PATH, auth=AUTH)
+        answer = await company.web.request(method, PATH, auth=AUTH)
         refused(answer, 405)
         assert answer.headers["allow"] == "GET, HEAD, POST"
-    refused(await firm.web.get("/shiprush/elsewhere", auth=AUTH), 404)
+    refused(await company.web.get("/shiprush/elsewhere", auth=AUTH), 404)
     for path in ("/shiprush/docs", "/shiprush/openapi.json"):
-        refused(await firm.web.get(path), 404)
+        refused(await company.web.get(path), 404)
 
 
-async def test_an_unreachable_ledger_is_reported_without_details(firm: Firm, caplog: Any) -> None:
+async def test_an_unreachable_ledger_is_reported_without_details(company: Company, caplog: Any) -> None:
     def away() -> str:
         raise ConfigurationError("postgresql://user:hidden@db/x is wrong")
 
-    firm.parts._ledger_url = away
-    answer = await firm.get()
+    company.parts._ledger_url = away
+    answer = await company.get()
     assert "hidden" not in refused(answer, 503)
     assert answer.headers["retry-after"] == "60"
 
 
-async def test_a_defect_of_ours_shows_nothing(firm: Firm, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+async def test_a_defect_of_ours_shows_nothing(company: Company, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("Marked Person")
 
     monkeypatch.setattr(FeedIndex, "modified_between", broken)
-    assert "Marked" not in refused(await firm.get(), 500) + caplog.text
+    assert "Marked" not in refused(await company.get(), 500) + caplog.text
     assert "KeyError" in caplog.text
 
 
 @pytest.fixture
-def stocked(firm: Firm) -> Firm:
-    firm.desk.imported(*plain_orders(4))
-    return firm
+def stocked(company: Company) -> Company:
+    company.relay.imported(*plain_orders(4))
+    return company
 
 
-words = st.one_of(
+statuses = st.one_of(
     st.text(max_size=20),
     st.sampled_from(
         [
@@ -360,7 +364,7 @@ queries = st.dictionaries(
         ),
         st.text(max_size=8),
     ),
-    words,
+    statuses,
     max_size=8,
 )
 elements = st.sampled_from(
@@ -380,7 +384,7 @@ elements = st.sampled_from(
     ]
 )
 xml = st.recursive(
-    st.builds(lambda name, text: f"<{name}>{quote(text)}</{name}>", elements, words),
+    st.builds(lambda name, text: f"<{name}>{quote(text)}</{name}>", elements, statuses),
     lambda inner: st.builds(
         lambda name, parts: f"<{name}>{''.join(parts)}</{name}>", elements, st.lists(inner, max_size=6)
     ),
@@ -398,7 +402,7 @@ bodies = st.one_of(st.binary(max_size=300), xml.map(lambda text: f"<ShipNotice>{
     header=st.booleans(),
 )
 async def test_any_request_is_answered(
-    stocked: Firm, caplog: Any, method: str, query: dict[str, str], body: bytes, known: bool, header: bool
+    stocked: Company, caplog: Any, method: str, query: dict[str, str], body: bytes, known: bool, header: bool
 ) -> None:
     """No 5xx, no stack trace, no credential in a log line, and nothing without credentials but 401 and 405."""
     caplog.set_level(logging.DEBUG)
@@ -423,11 +427,11 @@ async def test_any_request_is_answered(
     if not (known or header):
         assert answer.status_code in {401, 405}
     ours = [r.getMessage() for r in caplog.records if not r.name.startswith(("httpx", "httpcore"))]
-    assert not any(AUTH[0] in told or AUTH[1] in told or quote_plus(AUTH[1]) in told for told in ours)
+    assert not any(AUTH[0] in result or AUTH[1] in result or quote_plus(AUTH[1]) in result for result in ours)
     caplog.clear()
 
 
-async def test_requests_are_serialized_and_too_many_are_throttled(firm: Firm, monkeypatch: Any) -> None:
+async def test_requests_are_serialized_and_too_many_are_throttled(company: Company, monkeypatch: Any) -> None:
     monkeypatch.setattr(requests, "MAX_WAITING", 3)
     working: list[int] = []
 
@@ -439,7 +443,7 @@ async def test_requests_are_serialized_and_too_many_are_throttled(firm: Firm, mo
         return FeedPage(0, ())
 
     monkeypatch.setattr(FeedIndex, "modified_between", slow)
-    answers = await asyncio.gather(*(firm.get() for _ in range(12)))
+    answers = await asyncio.gather(*(company.get() for _ in range(12)))
     counted = Counter(answer.status_code for answer in answers)
     assert counted[200] >= 3
     assert counted[429] == 12 - counted[200] > 0

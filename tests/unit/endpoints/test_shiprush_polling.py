@@ -20,8 +20,8 @@ from order_relay.endpoints import requests
 from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.feed_index import COMMIT_SLACK, modified_stamp
 from order_relay.ledger.store import database
-from tests.support.archived_orders import Desk, plain_orders
-from tests.support.shiprush_client import AUTH, PATH, Firm
+from tests.support.archived_orders import Relay, plain_orders
+from tests.support.shiprush_client import AUTH, PATH, Company
 
 AHEAD = int(COMMIT_SLACK.total_seconds())
 BEGIN = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -54,15 +54,15 @@ class Clock:
 class Shop:
     """Orders come in, and parcels leave; it knows when each order was changed last, and how it stands."""
 
-    def __init__(self, firm: Firm, clock: Clock) -> None:
-        self._firm, self._clock = firm, clock
+    def __init__(self, company: Company, clock: Clock) -> None:
+        self._firm, self._clock = company, clock
         self._parcels = itertools.count(1)
         self.changed: dict[str, tuple[datetime, str]] = {}
 
     async def happen(self, what: str, index: int) -> None:
         number = NUMBERS[index]
         if number not in self.changed:
-            self._firm.desk.send([index + 1])
+            self._firm.relay.send([index + 1])
             self.changed[number] = (self._clock.now, "paid")
         elif what != "new":
             items = "" if what == "last parcel" else "<Items><Item><SKU>none</SKU><Quantity>1</Quantity></Item></Items>"
@@ -84,8 +84,8 @@ class Poller:
     share no minute it may be ahead by the slack of the stamps, not more.
     """
 
-    def __init__(self, firm: Firm, shop: Shop, clock: Clock, distance: int, ahead: int) -> None:
-        self._firm, self._shop, self._clock, self._ahead = firm, shop, clock, ahead
+    def __init__(self, company: Company, shop: Shop, clock: Clock, distance: int, ahead: int) -> None:
+        self._firm, self._shop, self._clock, self._ahead = company, shop, clock, ahead
         self._distance = timedelta(minutes=distance)
         self._begin = datetime(2026, 1, 1, tzinfo=UTC)
         self.seen: dict[str, tuple[str, str]] = {}
@@ -107,7 +107,7 @@ class Poller:
                 await self._shop.happen(*change)
         for number, (at, status) in before.items():
             if modified_stamp(at) <= end and self._shop.changed[number] == (at, status):
-                assert self.seen[number] == (told(modified_stamp(at)), status), "a window left something out"
+                assert self.seen[number] == (formatted(modified_stamp(at)), status), "a window left something out"
         self._begin = end + self._distance
 
     async def _page(self, start: datetime, end: datetime, page: int) -> int:
@@ -115,8 +115,8 @@ class Poller:
             "SS-UserName": AUTH[0],
             "SS-Password": AUTH[1],
             "action": "export",
-            "start_date": told(start),
-            "end_date": told(end),
+            "start_date": formatted(start),
+            "end_date": formatted(end),
             "page": str(page),
         }
         answer = await self._firm.web.get(PATH, params=query)
@@ -129,7 +129,7 @@ class Poller:
         return int(root.get("pages"))
 
 
-def told(moment: datetime) -> str:
+def formatted(moment: datetime) -> str:
     return f"{moment:%m/%d/%Y %H:%M}"
 
 
@@ -144,20 +144,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def everything_ready(clock: Clock, sqlite_template: Path, tmp_path: Path) -> Path:
     """A folder with an archive and a ledger in which the orders 1 to 6 are ready."""
     with closing(Ledger.open(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'ledger')}")) as ledger:
-        desk = Desk(ledger, BatchStore((tmp_path / "store").as_uri()))
-        assert desk.make_ready(desk.receive(*DOCUMENTS)) == list(range(1, 7))
+        relay = Relay(ledger, BatchStore((tmp_path / "store").as_uri()))
+        assert relay.make_ready(relay.receive(*DOCUMENTS)) == list(range(1, 7))
     return tmp_path
 
 
 @contextmanager
-def fresh_firm(folder: Path) -> Iterator[Firm]:
+def fresh_company(folder: Path) -> Iterator[Company]:
     """A firm that no other example has worked with."""
     copy = shutil.copy(folder / "ledger", folder / "copy")
     with closing(Ledger.open(f"sqlite:///{copy}")) as ledger:
-        firm = Firm(Desk(ledger, BatchStore((folder / "store").as_uri())), f"sqlite:///{copy}")
-        firm.extra["page_size"] = 2
-        with closing(firm.parts):
-            yield firm
+        company = Company(Relay(ledger, BatchStore((folder / "store").as_uri())), f"sqlite:///{copy}")
+        company.extra["page_size"] = 2
+        with closing(company.parts):
+            yield company
         assert ledger.accounting.invariant_violations() == []
 
 
@@ -174,9 +174,9 @@ async def test_every_order_and_every_later_state_is_seen(
 ) -> None:
     monkeypatch.setattr(requests, "IDLE_RATIO", 0.0)
     clock.now = BEGIN  # the fixture is the same for all examples
-    with fresh_firm(everything_ready) as firm:
-        shop = Shop(firm, clock)
-        poller = Poller(firm, shop, clock, *rhythm)
+    with fresh_company(everything_ready) as company:
+        shop = Shop(company, clock)
+        poller = Poller(company, shop, clock, *rhythm)
         for index in range(4):
             await shop.happen("new", index)
         for what, *how in schedule:
@@ -189,5 +189,5 @@ async def test_every_order_and_every_later_state_is_seen(
         clock.pass_time(240)
         await poller.poll([])
         assert poller.seen == {
-            number: (told(modified_stamp(at)), status) for number, (at, status) in shop.changed.items()
+            number: (formatted(modified_stamp(at)), status) for number, (at, status) in shop.changed.items()
         }

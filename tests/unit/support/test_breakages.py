@@ -32,10 +32,10 @@ def test_a_breakage_applies_and_names_tests_that_exist(breakage: Breakage) -> No
 
 
 def test_a_breakage_with_a_missing_or_ambiguous_quote_fails() -> None:
-    gone = Breakage("gone", "ledger/states.py", "this stands nowhere", "", ())
+    absent = Breakage("gone", "ledger/states.py", "this stands nowhere", "", ())
     for text in ("something else", "this stands nowhere, this stands nowhere"):
         with pytest.raises(ValueError, match="not once"):
-            gone.broken(text)
+            absent.broken(text)
 
 
 def test_names_are_distinguished() -> None:

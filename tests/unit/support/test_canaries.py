@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.canaries import CARDS, EVERYTHING, PEOPLE, found, in_database, in_files
+from tests.support.canaries import CARDS, EVERYTHING, PERSONAL_DATA, found, in_database, in_files
 
 WAYS = {
     "plain": lambda text: text.encode(),
@@ -39,7 +39,7 @@ def test_without_canaries_it_is_clean() -> None:
 
 def test_a_planted_canary_is_found_in_files_and_tables(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "task.log").write_text(f"could not send to {PEOPLE['e-mail']}")
+    (tmp_path / "logs" / "task.log").write_text(f"could not send to {PERSONAL_DATA['e-mail']}")
     (tmp_path / "clean.log").write_text("nothing")
     assert in_files(tmp_path, EVERYTHING) == {"logs/task.log": {"e-mail"}}
     with sqlite3.connect(tmp_path / "a.db") as database:

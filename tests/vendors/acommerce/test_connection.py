@@ -57,14 +57,14 @@ class TestSignatures:
     @pytest.mark.parametrize("algorithm", ["sha256", "sha1", "sha512"])
     def test_genuine(self, algorithm: str) -> None:
         settings = read_settings(connection(hook_secret="hush", signature=algorithm))
-        for said in (self.sign(algorithm), self.sign(algorithm).upper(), f"{algorithm}={self.sign(algorithm)}"):
-            assert is_genuine(self.BODY, said, settings)
+        for value in (self.sign(algorithm), self.sign(algorithm).upper(), f"{algorithm}={self.sign(algorithm)}"):
+            assert is_genuine(self.BODY, value, settings)
 
     def test_forged(self) -> None:
         settings = read_settings(connection(hook_secret="hush"))
         plain = hashlib.sha256(self.BODY).hexdigest()
-        for said in ("", "x", "é", "\udcff", plain, self.sign("sha1"), self.sign(secret=b"")):
-            assert not is_genuine(self.BODY, said, settings)
+        for value in ("", "x", "é", "\udcff", plain, self.sign("sha1"), self.sign(secret=b"")):
+            assert not is_genuine(self.BODY, value, settings)
         assert not is_genuine(self.BODY + b" ", self.sign(), settings)
 
     def test_without_a_secret_nothing_is_genuine(self) -> None:

@@ -89,7 +89,7 @@ class Shop:
     def count(self, method: str, start: str) -> int:
         return sum(verb == method and path.startswith(start) for verb, path in self.calls)
 
-    def told(self, method: str) -> list[Any]:
+    def bodies(self, method: str) -> list[Any]:
         return [json.loads(body, parse_float=Decimal) for verb, body in self.sent if verb == method]
 
 

@@ -108,7 +108,7 @@ def test_a_list_that_never_holds_still_is_left_to_a_later_try(shop, client):
 
 
 @pytest.mark.parametrize(
-    ("following", "words"),
+    ("following", "expected_text"),
     [
         ("https://shop.example/api/order/?limit=3&offset=0", "does not lead to a later page"),
         ("https://shop.example/api/order/?cursor=abc", "no offset"),
@@ -119,11 +119,11 @@ def test_a_list_that_never_holds_still_is_left_to_a_later_try(shop, client):
         (7, "not a URL"),
     ],
 )
-def test_a_next_page_without_a_position_is_an_error(shop, client, following, words):
+def test_a_next_page_without_a_position_is_an_error(shop, client, following, expected_text):
     page = {"count": 4, "next": following, "results": [{"id": n} for n in (1, 2, 3)]}
     hosts = set()
     shop.spoil = lambda r: hosts.add(r.url.host) or httpx.Response(200, json=page)
-    with pytest.raises(MalformedResponseError, match=words):
+    with pytest.raises(MalformedResponseError, match=expected_text):
         list(client().fetch(DAY))
     assert hosts == {"shop.example"}
 
@@ -228,7 +228,7 @@ def test_throttling_is_waited_out_up_to_the_setting(shop, client):
 
 
 @pytest.mark.parametrize(
-    ("answer", "error", "words"),
+    ("answer", "error", "expected_text"),
     [
         (httpx.Response(404), ConfigurationError, "base URL"),
         (httpx.Response(301, headers={"Location": "https://elsewhere.example/"}), ConfigurationError, "HTTP 301"),
@@ -245,9 +245,9 @@ def test_throttling_is_waited_out_up_to_the_setting(shop, client):
         (httpx.Response(204), MalformedResponseError, "empty"),
     ],
 )
-def test_what_the_shop_answers_decides_what_happens_next(shop, client, answer, error, words):
+def test_what_the_shop_answers_decides_what_happens_next(shop, client, answer, error, expected_text):
     shop.spoil = lambda _: answer
-    with pytest.raises(error, match=words) as caught:
+    with pytest.raises(error, match=expected_text) as caught:
         list(client().fetch(DAY))
     assert type(caught.value) is error
     assert "s3cret" not in str(caught.value)
@@ -425,8 +425,8 @@ def test_the_trigger_form_takes_numbers_too(shop, client, word, found):
 def test_a_number_that_several_webshops_have_is_refused_with_the_form_that_helps(shop, client):
     shop.add(1)
     shop.add(3, reference="CS1", webshop=4)
-    for word, words in (("CS1", "several web shops"), ("CS9", "no order")):
-        with pytest.raises(ConfigurationError, match=f"{words}.*1-CS9101"):
+    for word, expected_text in (("CS1", "several web shops"), ("CS9", "no order")):
+        with pytest.raises(ConfigurationError, match=f"{expected_text}.*1-CS9101"):
             list(client().fetch(Selection((word,))))
 
 

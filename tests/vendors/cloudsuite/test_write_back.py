@@ -34,7 +34,7 @@ def test_confirmed_orders_are_taken_over_and_others_are_left_as_they_are(shop, c
     assert answers["5"].message == "the shop has cancelled the order; nothing was written"
     assert answers["7"].message == "its state is odd; it was not changed"
     assert answers["9"] == Acknowledgement(False, "the shop answered HTTP 404: the order does not exist (any more)")
-    assert shop.told("PATCH") == [{"state": "processing"}] * 2
+    assert shop.bodies("PATCH") == [{"state": "processing"}] * 2
     assert shop.orders[5]["state"] == "cancel"
     assert client().acknowledge([]) == {}
 
@@ -118,7 +118,7 @@ def test_the_erp_number_is_written_once_and_never_replaced(shop, client):
     shop.add(1)
     one = client()
     assert one.set_erp_number("1", "OMS-5") == one.set_erp_number("1", "OMS-5") == YES
-    assert shop.told("PATCH") == [{"erp_order_number": "OMS-5"}]
+    assert shop.bodies("PATCH") == [{"erp_order_number": "OMS-5"}]
     assert "another ERP order number" in one.set_erp_number("1", "OMS-6").message
     assert shop.orders[1]["erp_order_number"] == "OMS-5"
 
@@ -128,7 +128,7 @@ def test_lines_are_numbered_by_sending_back_all_of_the_order(shop, client):
     before = json.loads(json.dumps(shop.orders[1]))
     one = client()
     assert one.number_lines("1", NUMBERS) == one.number_lines("1", NUMBERS) == YES
-    (put,) = shop.told("PUT")
+    (put,) = shop.bodies("PUT")
     lines = [line | {"erp_line_number": NUMBERS[str(line["id"])]} for line in before["order_lines"]]
     assert put == before | {"order_lines": lines, "shipment_address": 801, "invoice_address": 802}
     assert put["order_lines"][0]["quantity"] == Decimal("1.5")
@@ -144,7 +144,7 @@ def test_an_order_that_is_not_taken_over_is_not_sent_back(shop, client):
     half = b'{"state":"done","order_lines":[{"id":11},{"id":12}],"x":"\\ud800"}'
     shop.spoil = lambda _: httpx.Response(200, content=half)
     assert "cannot be sent back" in client().number_lines("1", NUMBERS).message
-    assert shop.told("PUT") == []
+    assert shop.bodies("PUT") == []
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_other_ways_of_numbering_lines(shop, client):
     assert client(line_numbers="off").number_lines("1", NUMBERS).accepted
     assert shop.sent == []
     assert client(line_numbers="patch").number_lines("1", NUMBERS) == YES
-    assert [list(body) for body in shop.told("PATCH")] == [["order_lines"]]
+    assert [list(body) for body in shop.bodies("PATCH")] == [["order_lines"]]
 
 
 def test_shipped_is_reported_as_the_connection_configures(shop, client):
@@ -226,7 +226,7 @@ def test_shipped_is_reported_as_the_connection_configures(shop, client):
     assert client(shipped_by="done").mark_shipped("2", parcel) == YES
     assert client(shipped_by="done").mark_shipped("2", parcel) == YES
     assert client(shipped_by="off").mark_shipped("2", parcel).accepted
-    assert shop.told("PATCH") == [{"shipment_state": "sent"}, {"state": "done"}]
+    assert shop.bodies("PATCH") == [{"shipment_state": "sent"}, {"state": "done"}]
     shop.add(3)
     assert "not processing" in client(shipped_by="done").mark_shipped("3", parcel).message
 
@@ -260,8 +260,8 @@ def test_a_delivery_message_as_xml(shop, client):
     (request,) = seen
     assert str(request.url) == "https://shop.example/proxy/des_adv_xml/delivery/?shop=4&user=9"
     root = ET.fromstring(request.content)
-    told = {element.tag: element.text for element in root.iter() if element.text}
-    assert told == {
+    bodies = {element.tag: element.text for element in root.iter() if element.text}
+    assert bodies == {
         "DesadvNumber": "P1",
         "DesadvDate": "2026-03-05",
         "PlannedDeliveryDate": "2026-03-09",
@@ -311,9 +311,9 @@ def test_a_delivery_refused_when_sent_again_after_no_answer_was_taken_before(sho
     deliverable(shop)
     for silent in (True, False):
         shop.spoil = at("/proxy/", httpx.Response(409, json={"detail": "number is taken"}))
-        told = client(**DESADV).mark_shipped("1", PARCEL, silent=silent)
-        assert told.accepted is silent
-        assert "number is taken" in told.message
+        bodies = client(**DESADV).mark_shipped("1", PARCEL, silent=silent)
+        assert bodies.accepted is silent
+        assert "number is taken" in bodies.message
     shop.orders[1] |= {"erp_order_number": None}
     assert not client(**DESADV).mark_shipped("1", PARCEL, silent=True).accepted, "nothing was sent"
 

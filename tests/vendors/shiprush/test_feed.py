@@ -98,7 +98,7 @@ def test_we_give_every_element_of_the_vendors_sample():
 
 def test_values_are_exact():
     root = rendered(order(), line(weight="0.35", weight_unit="kg"))
-    told = {element.tag: element.text for element in root.find("Order")}
+    result = {element.tag: element.text for element in root.find("Order")}
     expected = {
         "OrderID": "731",
         "OrderNumber": "WEB-10731",
@@ -112,7 +112,7 @@ def test_values_are_exact():
         "CustomField3": None,
         "OrderStatus": "paid",
     }
-    assert {name: told[name] for name in expected} == expected
+    assert {name: result[name] for name in expected} == expected
     item, discount = root.findall("Order/Items/Item")
     assert (item.findtext("Weight"), item.findtext("WeightUnits"), item.findtext("LineItemID")) == (
         "350.00",
@@ -148,9 +148,9 @@ def test_an_address_counts_as_a_whole():
     ],
 )
 def test_what_shiprush_could_not_take_is_refused(changes, code):
-    with pytest.raises(RecordRejectedError) as told:
+    with pytest.raises(RecordRejectedError) as result:
         order_element(HEAD, order(**changes), [line()])
-    assert told.value.issues[0].code == code
+    assert result.value.issues[0].code == code
 
 
 @pytest.mark.parametrize(
@@ -254,22 +254,22 @@ def test_items_tax_and_shipping_are_together_the_order_total(priced, charges, di
     ]
     head = replace(HEAD, taxes=frozenset({"levy"}), total=(total, {0: "JPY", 2: "USD", 3: "KWD"}[scale]))
     whole = order(scale=scale, discount=-discount, tax=tax, freight=freight, **values)
-    told = rendered(whole, *many, head=head).find("Order")
-    assert added_up(told) == Decimal(told.findtext("OrderTotal"))
-    off = [item for item in told.iterfind("Items/Item") if item.findtext("Adjustment")]
+    result = rendered(whole, *many, head=head).find("Order")
+    assert added_up(result) == Decimal(result.findtext("OrderTotal"))
+    off = [item for item in result.iterfind("Items/Item") if item.findtext("Adjustment")]
     assert all(Decimal(item.findtext("UnitPrice")) < 0 for item in off)
-    numbers = [item.findtext("SKU") for item in told.iterfind("Items/Item")]
+    numbers = [item.findtext("SKU") for item in result.iterfind("Items/Item")]
     assert len(numbers) == len(set(numbers))
     if scale < 3:
         above = {name: minor for name, minor in charges.items() if minor > 0}
-        assert Decimal(told.findtext("TaxAmount")).scaleb(scale) == tax + above.get("levy", 0)
+        assert Decimal(result.findtext("TaxAmount")).scaleb(scale) == tax + above.get("levy", 0)
         shipping = freight + sum(minor for name, minor in above.items() if name != "levy")
-        assert Decimal(told.findtext("ShippingAmount")).scaleb(scale) == shipping
+        assert Decimal(result.findtext("ShippingAmount")).scaleb(scale) == shipping
 
 
 def test_a_deduction_has_the_number_of_no_line():
-    told = rendered(order(), line(item_number="discount"), line(line="2", item_number="Discount/2"))
-    (off,) = [item for item in told.iterfind("Order/Items/Item") if item.findtext("Name") == "Discount"]
+    result = rendered(order(), line(item_number="discount"), line(line="2", item_number="Discount/2"))
+    (off,) = [item for item in result.iterfind("Order/Items/Item") if item.findtext("Name") == "Discount"]
     assert off.findtext("SKU") == "discount/3"
 
 
@@ -297,14 +297,14 @@ def test_a_notice_with_the_ids_of_the_feed_counts_for_the_right_lines(given_line
         for n, (name, (_, sku, quantity)) in enumerate(zip(names, given_lines, strict=True))
     ]
     root = rendered(order(), *many)
-    told = [item for item in root.iterfind("Order/Items/Item") if item.find("LineItemID") is not None]
-    ids = [item.findtext("LineItemID") for item in told]
+    result = [item for item in root.iterfind("Order/Items/Item") if item.find("LineItemID") is not None]
+    ids = [item.findtext("LineItemID") for item in result]
     assert len(set(ids)) == len(many)
     sent = [data.draw(st.integers(0, one["quantity"])) for one in many]
     root = etree.Element("ShipNotice")
     etree.SubElement(root, "OrderNumber").text = "WEB-10731"
     parts = etree.SubElement(root, "Items")
-    for item, units in data.draw(st.permutations(list(zip(told, sent, strict=True)))):
+    for item, units in data.draw(st.permutations(list(zip(result, sent, strict=True)))):
         if units:
             copy = etree.SubElement(parts, "Item")
             for name in ("LineItemID", "SKU"):
@@ -322,19 +322,19 @@ def test_a_notice_with_the_ids_of_the_feed_counts_for_the_right_lines(given_line
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(orders, st.lists(lines, max_size=5), st.integers(1, 40)), max_size=3))
-def test_any_orders_make_a_valid_page(told):
+def test_any_orders_make_a_valid_page(result):
     """Up to 200 lines an order. What can not be rendered is left out, so each order takes only lines that can be."""
     made = []
-    for changes, some, times in told:
+    for changes, some, times in result:
         many = [one for one in some if element({}, [one]) is not None] * times
         if (rendered_order := element(changes, many)) is not None:
             made.append(rendered_order)
             whole = order(**changes)
             off = Decimal(whole["discount"] or 0).scaleb(-whole["scale"])
             wanted = sum(1 for one in many if one["quantity"]) + (abs(off) >= Decimal("0.005"))
-            told_items = rendered_order.findall("Items/Item")
-            roundings = sum(1 for item in told_items if item.findtext("Name") == "Rounding")
-            assert (len(told_items) - roundings, roundings <= 1) == (wanted, True)
+            rendered_items = rendered_order.findall("Items/Item")
+            roundings = sum(1 for item in rendered_items if item.findtext("Name") == "Rounding")
+            assert (len(rendered_items) - roundings, roundings <= 1) == (wanted, True)
             assert added_up(rendered_order) == Decimal(rendered_order.findtext("OrderTotal"))
     checked(render_page(made, 1))
 
@@ -346,7 +346,7 @@ def test_two_hundred_lines_are_rendered_and_in_their_order():
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("result", "expected"),
     [
         ("05/01/2026 06:30", "05/01/2026 06:30"),
         ("1/3/2014 8:00", "01/03/2014 08:00"),
@@ -360,12 +360,12 @@ def test_two_hundred_lines_are_rendered_and_in_their_order():
         (" 3/8/2018 10:26 ", "03/08/2018 10:26"),
     ],
 )
-def test_dates_are_read_leniently(told, expected):
-    assert write_date(read_date(told)) == expected
+def test_dates_are_read_leniently(result, expected):
+    assert write_date(read_date(result)) == expected
 
 
 @pytest.mark.parametrize(
-    "told",
+    "result",
     [
         "",
         "13/01/2026 00:00",
@@ -382,9 +382,9 @@ def test_dates_are_read_leniently(told, expected):
         "01/01/2026 1:5",
     ],
 )
-def test_impossible_dates_are_not(told):
+def test_impossible_dates_are_not(result):
     with pytest.raises(ValueError, match=r"."):
-        read_date(told)
+        read_date(result)
 
 
 @given(st.integers(0, 4 * 10**9), st.integers(-12, 12))

@@ -26,21 +26,27 @@ BODY = b"""<?xml version="1.0" encoding="utf-8"?>
 
 
 def test_a_whole_notice():
-    told = read_notice({"order_number": "WEB-1", "carrier": "DHL"}, BODY, "USD")
-    assert (told.given_id, told.words, told.carrier, told.service, told.tracking_number) == (
+    parsed = read_notice({"order_number": "WEB-1", "carrier": "DHL"}, BODY, "USD")
+    assert (parsed.given_id, parsed.words, parsed.carrier, parsed.service, parsed.tracking_number) == (
         "731",
         ("WEB-10731", "WEB-1"),
         "UPS",
         "Ground",
         "1ZEXAMPLE0001",
     )
-    assert (told.shipped_at, told.cost_minor, told.currency) == (datetime(2026, 5, 1, 15, 12, tzinfo=UTC), 815, "USD")
-    assert told.lines == (ShippedLine(4, "1", "MUG-BLUE"),)
+    assert (parsed.shipped_at, parsed.cost_minor, parsed.currency) == (
+        datetime(2026, 5, 1, 15, 12, tzinfo=UTC),
+        815,
+        "USD",
+    )
+    assert parsed.lines == (ShippedLine(4, "1", "MUG-BLUE"),)
 
 
 def test_without_a_body_the_query_will_do():
-    told = read_notice({"order_number": "WEB-1", "carrier": "UPS", "service": "", "tracking_number": "1Z"}, b" ", "USD")
-    assert (told.words, told.carrier, told.tracking_number, told.lines) == (("WEB-1",), "UPS", "1Z", ())
+    parsed = read_notice(
+        {"order_number": "WEB-1", "carrier": "UPS", "service": "", "tracking_number": "1Z"}, b" ", "USD"
+    )
+    assert (parsed.words, parsed.carrier, parsed.tracking_number, parsed.lines) == (("WEB-1",), "UPS", "1Z", ())
 
 
 def test_the_same_parcel_has_the_same_key_and_others_have_not():
@@ -55,8 +61,8 @@ def test_the_same_parcel_has_the_same_key_and_others_have_not():
 
 
 def test_an_unreadable_date_or_cost_loses_no_parcel():
-    told = read_notice({}, BODY.replace(b"05/01/2026", b"soon").replace(b"8.15", b"much"), "USD")
-    assert (told.shipped_at, told.cost_minor) == (None, None)
+    parsed = read_notice({}, BODY.replace(b"05/01/2026", b"soon").replace(b"8.15", b"much"), "USD")
+    assert (parsed.shipped_at, parsed.cost_minor) == (None, None)
 
 
 UNREADABLE = [
@@ -81,11 +87,11 @@ def test_what_names_no_order_is_refused(body):
 
 @pytest.mark.parametrize("body", UNREADABLE)
 def test_an_unreadable_body_is_kept_where_the_query_names_the_order(body):
-    told = read_notice({"order_number": "WEB-1", "carrier": "UPS", "tracking_number": "1Z9"}, body, "USD")
-    assert (told.words, told.carrier, told.tracking_number, told.lines) == (("WEB-1",), "UPS", "1Z9", ())
-    assert told.raw
-    assert told.asks
-    assert told.key == read_notice({"order_number": "WEB-1", "tracking_number": "1Z9"}, body, "USD").key
+    parsed = read_notice({"order_number": "WEB-1", "carrier": "UPS", "tracking_number": "1Z9"}, body, "USD")
+    assert (parsed.words, parsed.carrier, parsed.tracking_number, parsed.lines) == (("WEB-1",), "UPS", "1Z9", ())
+    assert parsed.raw
+    assert parsed.asks
+    assert parsed.key == read_notice({"order_number": "WEB-1", "tracking_number": "1Z9"}, body, "USD").key
 
 
 @pytest.mark.parametrize(
@@ -99,15 +105,15 @@ def test_an_unreadable_body_is_kept_where_the_query_names_the_order(body):
     ],
 )
 def test_an_unreadable_body_is_kept_where_it_names_the_order_itself(body):
-    told = read_notice({}, body, "USD")
-    assert told.words == ("WEB-10731",)
-    assert told.raw
-    assert "MUG" not in told.asks
+    parsed = read_notice({}, body, "USD")
+    assert parsed.words == ("WEB-10731",)
+    assert parsed.raw
+    assert "MUG" not in parsed.asks
 
 
 def test_what_is_kept_of_an_unreadable_body_is_bounded():
-    told = read_notice({"order_number": "N"}, b"<a>\x00" + b"\xff" * 200_000, "USD")
-    assert len(told.raw) <= 16_000
+    parsed = read_notice({"order_number": "N"}, b"<a>\x00" + b"\xff" * 200_000, "USD")
+    assert len(parsed.raw) <= 16_000
 
 
 @pytest.mark.parametrize(
@@ -150,8 +156,8 @@ def test_lines_are_found_wherever_they_are_and_are_never_too_many():
 
 
 def test_neither_a_namespace_nor_capitals_hide_a_notice():
-    told = read_notice({}, BODY.replace(b"<ShipNotice>", b'<ShipNotice xmlns="urn:x">'), "USD")
-    assert (told.words, told.tracking_number, len(told.lines)) == (("WEB-10731",), "1ZEXAMPLE0001", 1)
+    parsed = read_notice({}, BODY.replace(b"<ShipNotice>", b'<ShipNotice xmlns="urn:x">'), "USD")
+    assert (parsed.words, parsed.tracking_number, len(parsed.lines)) == (("WEB-10731",), "1ZEXAMPLE0001", 1)
     low = read_notice({}, BODY.lower(), "USD")
     assert (low.words, low.lines) == (("web-10731",), (ShippedLine(4, "1", "mug-blue"),))
 
@@ -162,8 +168,8 @@ def test_an_impossible_ship_date_is_left_out(day):
 
 
 def test_an_order_id_of_another_form_is_a_number():
-    told = read_notice({}, BODY.replace(b">731<", b">so-000731<"), "USD")
-    assert (told.given_id, told.words) == ("", ("WEB-10731", "so-000731"))
+    parsed = read_notice({}, BODY.replace(b">731<", b">so-000731<"), "USD")
+    assert (parsed.given_id, parsed.words) == ("", ("WEB-10731", "so-000731"))
 
 
 def test_a_bomb_of_entities_is_never_expanded():
@@ -237,8 +243,13 @@ def test_a_wrong_setting_is_named(changes):
 
 
 def test_settings_of_a_store():
-    told = feed(extra={"pipelines": "a, b", "words": '{"ready_to_ship": "new"}', "unmatched_status": 200})
-    assert (told.pipelines, told.words["ready_to_ship"], told.words["cancelled"], told.unmatched_status) == (
+    parsed = feed(extra={"pipelines": "a, b", "words": '{"ready_to_ship": "new"}', "unmatched_status": 200})
+    assert (
+        parsed.pipelines,
+        parsed.words["ready_to_ship"],
+        parsed.words["cancelled"],
+        parsed.unmatched_status,
+    ) == (
         {"a", "b"},
         "new",
         "cancelled",
@@ -248,10 +259,10 @@ def test_settings_of_a_store():
 
 @pytest.mark.parametrize("word", ["annulled", "canceled", "", "x" * 60, "paid"])
 def test_a_status_that_shiprush_does_not_read_as_cancelled_is_refused(word):
-    with pytest.raises(ConfigurationError, match="words") as told:
+    with pytest.raises(ConfigurationError, match="words") as result:
         feed(extra={"words": {"cancelled": word}})
     if word == "annulled":
-        assert all(allowed in str(told.value) for allowed in ("cancelled", "deleted", "voided", "refunded"))
+        assert all(allowed in str(result.value) for allowed in ("cancelled", "deleted", "voided", "refunded"))
 
 
 @pytest.mark.parametrize("word", ["cancelled", "deleted", "Voided", " refunded "])

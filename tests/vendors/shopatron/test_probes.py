@@ -35,7 +35,7 @@ def page(*ids: int) -> SearchReply:
     return SearchReply(200, json.dumps({"totalCount": 9, "collection": [{"orderID": i} for i in ids]}).encode())
 
 
-async def told(catalog: SearchReply, zero: SearchReply, one: SearchReply) -> list[str]:
+async def levels(catalog: SearchReply, zero: SearchReply, one: SearchReply) -> list[str]:
     port: Any = FakePort({"catalog/": catalog, "order/0": zero, "order/1": one})
     return [level for level, _, _ in await probes(port)]
 
@@ -53,9 +53,9 @@ async def told(catalog: SearchReply, zero: SearchReply, one: SearchReply) -> lis
     ],
 )
 async def test_the_first_page(zero: SearchReply, one: SearchReply, level: str) -> None:
-    assert (await told(page(), zero, one))[1] == level
+    assert (await levels(page(), zero, one))[1] == level
 
 
 @pytest.mark.parametrize(("status", "level"), [(200, "ok"), (400, "warn"), (404, "warn"), (500, "warn"), (0, "warn")])
 async def test_the_catalogue(status: int, level: str) -> None:
-    assert (await told(SearchReply(status), page(), page()))[0] == level
+    assert (await levels(SearchReply(status), page(), page()))[0] == level

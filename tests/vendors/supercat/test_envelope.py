@@ -102,7 +102,7 @@ def test_fractions_are_exact_and_integers_are_integers():
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "expected_text"),
     [
         (b"", "is empty"),
         (b"  \n ", "is empty"),
@@ -142,8 +142,8 @@ def test_fractions_are_exact_and_integers_are_integers():
         (b'{"status":"succ', "truncated"),
     ],
 )
-def test_each_wrong_answer_has_its_own_clear_message(body, words):
-    assert words in refused(body)
+def test_each_wrong_answer_has_its_own_clear_message(body, expected_text):
+    assert expected_text in refused(body)
 
 
 @pytest.mark.parametrize("status", ["error", "failure", "SUCCESS", ""])
@@ -368,7 +368,7 @@ def test_one_defective_order_is_reported_with_its_defect(body):
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "expected_text"),
     [
         (b'{"status":"error","error":"no such order","data":null}', "no such order"),
         (b'{"status":"success","error":null,"data":[]}', "not one order"),
@@ -380,8 +380,8 @@ def test_one_defective_order_is_reported_with_its_defect(body):
         (b'{"id":"' + b"x" * LIMIT + b'"}', "larger than"),
     ],
 )
-def test_one_order_that_is_wrong(body, words):
-    with pytest.raises(MalformedResponseError, match=words):
+def test_one_order_that_is_wrong(body, expected_text):
+    with pytest.raises(MalformedResponseError, match=expected_text):
         read_single(chunked(body, 1000), max_order=LIMIT)
 
 

@@ -18,8 +18,8 @@ SLICES = 3
 @pytest.fixture(scope="session")
 def points(forks: Forks) -> list[dict[str, Any]]:
     """The points of a status run."""
-    (crossings,) = forks.run("statuses:discover", [{}])
-    return [{"point": point, "number": number} for point, number in first_and_last(crossings)]
+    (failpoints,) = forks.run("statuses:discover", [{}])
+    return [{"point": point, "number": number} for point, number in first_and_last(failpoints)]
 
 
 @pytest.mark.parametrize("part", range(SLICES))

@@ -39,10 +39,12 @@ LATER = datetime.now(UTC) + timedelta(days=100)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
-def firm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Engine]]:
+def company(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Engine]]:
     """A firm after two runs; the function makes its engine in a folder."""
     case: Case = request.param
-    home, orders = tmp_path_factory.mktemp("firm"), [order for order, _ in case.book()]
+    home, orders = tmp_path_factory.mktemp("company"), [order for order, _ in case.examples()]
 
     def engine_in(folder: Path) -> Engine:
         return Engine(folder, case.connect(vendors.url), pipeline=case.pipeline, settings=case.settings)
@@ -61,8 +63,8 @@ def firm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def engine(firm: Callable[..., Engine], tmp_path: Path) -> Iterator[Engine]:
-    made = firm(tmp_path)
+def engine(company: Callable[..., Engine], tmp_path: Path) -> Iterator[Engine]:
+    made = company(tmp_path)
     yield made
     made.wiring.close()
 
@@ -122,9 +124,9 @@ def test_open_orders_stay_whole_and_the_count_holds(engine: Engine) -> None:
     keep(engine)
     assert raw(engine, open_ones) == before
     assert REMOVED not in before.values()
-    gone = [number for number, document in raw(engine, done).items() if document is REMOVED]
-    kept_for_review = {number for number in done if number not in gone}
-    assert gone
+    removed = [number for number, document in raw(engine, done).items() if document is REMOVED]
+    kept_for_review = {number for number in done if number not in removed}
+    assert removed
     assert len(kept_for_review) < len(done)
     assert breaches(engine) == []
     engine.run("third")
@@ -185,7 +187,7 @@ def command(engine: Engine, command_line: CliRunner, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Installation, "ledger_url", engine.ledger_url)
     monkeypatch.setattr(Installation, "store_url", engine.wiring.store_url)
     monkeypatch.setattr(Installation, "store", BatchStore(engine.wiring.store_url))
-    return lambda *words: json.loads(command_line.invoke(app_module.app, [*words, "--json"]).stdout)
+    return lambda *arguments: json.loads(command_line.invoke(app_module.app, [*arguments, "--json"]).stdout)
 
 
 def test_the_history_of_an_order_shows_removed_data(engine: Engine, command: Callable[..., Any]) -> None:
@@ -200,6 +202,6 @@ def test_the_history_of_an_order_shows_removed_data(engine: Engine, command: Cal
 
 
 def test_by_command(engine: Engine, command: Callable[..., Any]) -> None:
-    told = command("retention", "--dry-run", "--pipeline", engine.pipeline)
-    assert told["dry_run"] is True
-    assert told["pipelines"][engine.pipeline]["counts"]["batches"] == 0, "the shipped settings remove nothing"
+    result = command("retention", "--dry-run", "--pipeline", engine.pipeline)
+    assert result["dry_run"] is True
+    assert result["pipelines"][engine.pipeline]["counts"]["batches"] == 0, "the shipped settings remove nothing"

@@ -37,7 +37,7 @@ def make(shop: ThreadedSandbox, tmp_path: Path, sqlite_url: str) -> Iterator[Mak
         oms = Connection("shopatron_default", f"{shop.url}/api/v2", "demo-key", "demo-secret", extra=settings)
         changed = {"reading": {"ask_again_s": 0.0}, "acknowledge": {"given_up_s": 0.0 if alone else 900.0}}
         connections = {c.conn_id: c for c in (source, oms)}
-        engine = Engine(tmp_path / "firm", connections, sqlite_url, PIPELINE, settings=changed)
+        engine = Engine(tmp_path / "company", connections, sqlite_url, PIPELINE, settings=changed)
         made.append(engine)
         return engine
 

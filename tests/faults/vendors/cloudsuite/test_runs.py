@@ -17,7 +17,7 @@ from order_relay.orders.fulfilment.shipment_progress import ShippedLine
 from order_relay.pipeline.runs.fetch_plan import plan_interval
 from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
-from tests.support.faults.web_shop import NOTHING, NOW, Make, clean, feedback, heard, order, ship
+from tests.support.faults.web_shop import NOTHING, NOW, Make, clean, feedback, feedback_of, order, ship
 
 
 def asks_come_due(engine: Engine) -> None:
@@ -44,7 +44,7 @@ def test_an_order_that_is_paid_days_after_it_was_confirmed_is_imported(
     shop.change_order("1-CS1", payment_status="paid")
     engine.run("five-days-later")
     assert engine.states() == {"1": "imported", "2": "imported"}
-    assert heard(shop, "1-CS1")["state"] == "processing"
+    assert feedback_of(shop, "1-CS1")["state"] == "processing"
     assert clean(shop) == NOTHING
 
 
@@ -82,27 +82,27 @@ def test_hourly_backfills_run_repeatedly_and_concurrently(shop: ThreadedSandbox,
     shop.offer([order(n, confirmed=hours[n % number] + timedelta(minutes=n % 60)) for n in range(1, 2 * number + 1)])
 
     def backfill(worker: int) -> list[str]:
-        engine, said = make(alone=False), []
+        engine, failures = make(alone=False), []
         for number, hour in enumerate(hours[worker % 2 :: 2]):
             name = f"backfill-{worker}-{number}"
             try:
                 engine.run(name, reading=plan_interval(hour, hour + timedelta(hours=1)))
             except OrderRelayError as error:
-                said.append(f"{name}: {error}")
+                failures.append(f"{name}: {error}")
         with suppress(OrderRelayError):
             feedback(engine, f"feedback-{worker}", given_up_s=900.0)
-        return said
+        return failures
 
     with ThreadPoolExecutor(4) as pool:
-        said = [words for told in pool.map(backfill, range(4)) for words in told]
-    assert said == []
+        failures = [text for reported in pool.map(backfill, range(4)) for text in reported]
+    assert failures == []
     engine = make()
     feedback(engine, given_up_s=900.0)
     assert len(engine.states()) == 2 * number
     assert set(engine.states().values()) == {"imported"}
     assert clean(shop) == NOTHING
-    told = shop.report()["cloudsuite"]["feedback"]
-    assert {(one["state"], one["is_oms_id"]) for one in told.values()} == {("processing", True)}
+    reported = shop.report()["cloudsuite"]["feedback"]
+    assert {(one["state"], one["is_oms_id"]) for one in reported.values()} == {("processing", True)}
 
 
 def test_the_shop_hears_step_by_step_what_became_of_an_order(shop: ThreadedSandbox, make: Make) -> None:
@@ -110,15 +110,15 @@ def test_the_shop_hears_step_by_step_what_became_of_an_order(shop: ThreadedSandb
     engine = make()
     engine.run("first")
     assert feedback(engine) == {"oms_number_told": 2, "line_numbers_told": 2}
-    told = heard(shop, "1-CS1")
-    assert (told["state"], told["is_oms_id"], told["shipment_state"]) == ("processing", True, None)
-    assert told["line_numbers"] == [1, 2]
+    reported = feedback_of(shop, "1-CS1")
+    assert (reported["state"], reported["is_oms_id"], reported["shipment_state"]) == ("processing", True, None)
+    assert reported["line_numbers"] == [1, 2]
     ship(engine, "1-CS1", "T1", ShippedLine(2, item_number="BEL"))
     assert feedback(engine) == {}, "half of it is on its way"
     ship(engine, "1-CS1", "T2", ShippedLine(1, item_number="LAMP"))
     assert feedback(engine) == {"shipped_told": 1}
-    assert heard(shop, "1-CS1")["shipment_state"] == "sent"
-    assert heard(shop, "1-CS2")["shipment_state"] is None
+    assert feedback_of(shop, "1-CS1")["shipment_state"] == "sent"
+    assert feedback_of(shop, "1-CS2")["shipment_state"] is None
     assert feedback(engine) == {}
     assert clean(shop) == NOTHING
 
@@ -131,8 +131,8 @@ def test_each_delivery_is_a_message_of_its_own(shop: ThreadedSandbox, make: Make
     assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1, "shipped_told": 1}
     ship(engine, "1-CS1", "T2", ShippedLine(1, item_number="LAMP"))
     assert feedback(engine) == {"shipped_told": 1}
-    told = heard(shop, "1-CS1")
-    assert len(told["deliveries"]) == 2
+    reported = feedback_of(shop, "1-CS1")
+    assert len(reported["deliveries"]) == 2
     assert clean(shop) == NOTHING
 
 
@@ -146,7 +146,7 @@ def test_a_delivery_with_a_lost_answer_is_not_repeated(shop: ThreadedSandbox, ma
     assert feedback(engine)["shipped_unknown"] >= 1
     shop.change({"cloudsuite": {"faults": []}})
     feedback(engine)
-    assert len(heard(shop, "1-CS1")["deliveries"]) == 1
+    assert len(feedback_of(shop, "1-CS1")["deliveries"]) == 1
     assert feedback(engine) == {}
 
 
@@ -171,8 +171,8 @@ def test_a_repeat_after_a_lost_answer_changes_nothing(shop: ThreadedSandbox, mak
     assert feedback(engine)["oms_number_unknown"] >= 1
     shop.change({"cloudsuite": {"faults": []}})
     feedback(engine)
-    told = heard(shop, "1-CS1")
-    assert (told["is_oms_id"], told["line_numbers"], told["state"]) == (True, [1, 2], "processing")
+    reported = feedback_of(shop, "1-CS1")
+    assert (reported["is_oms_id"], reported["line_numbers"], reported["state"]) == (True, [1, 2], "processing")
     assert clean(shop)[:4] == NOTHING[:4]
 
 

@@ -14,7 +14,7 @@ from lxml import etree
 from order_relay.batches import BatchStore
 from order_relay_sandbox import ThreadedSandbox
 from tests.support.faults.web_shop import Make, order
-from tests.support.shiprush_client import Firm, parcel
+from tests.support.shiprush_client import Company, parcel
 from tests.support.shiprush_schema import checked
 
 
@@ -34,9 +34,9 @@ async def test_every_imported_web_shop_order_is_in_the_feed_with_the_total_that_
     await asyncio.to_thread(engine.run, "first")
     assert set(engine.states().values()) == {"imported"}
     store = BatchStore((engine.folder / "batches").as_uri())
-    firm = Firm(SimpleNamespace(store=store, ledger=engine.ledger), engine.ledger_url)
-    with closing(firm.parts):
-        pages = [checked((await firm.get(page=str(page))).content) for page in (1, 2)]
+    company = Company(SimpleNamespace(store=store, ledger=engine.ledger), engine.ledger_url)
+    with closing(company.parts):
+        pages = [checked((await company.get(page=str(page))).content) for page in (1, 2)]
         orders = {one.findtext("OrderNumber"): one for page in pages for one in page.iterfind("Order")}
         assert sorted(orders) == [f"1-CS{n}" for n in range(1, 6)]
         for number, one in orders.items():
@@ -45,8 +45,8 @@ async def test_every_imported_web_shop_order_is_in_the_feed_with_the_total_that_
             assert one.findtext("OrderStatus") == "paid"
             assert life["sent_as"] == "READY"
         given = orders["1-CS1"].findtext("OrderID")
-        answer = await firm.notice(parcel("1-CS1", ("BEL", 2), ("LAMP", 1), order_id=given))
+        answer = await company.notice(parcel("1-CS1", ("BEL", 2), ("LAMP", 1), order_id=given))
         assert etree.fromstring(answer.content).findtext("Outcome") == "recorded"
         assert engine.ledger.queries.find("CS1")[0]["shipped"] == "shipped", "found by its reference alone"
         assert [work.order_number for work in engine.ledger.order_references.named("CS1")] == ["1-CS1"]
-        await firm.web.aclose()
+        await company.web.aclose()

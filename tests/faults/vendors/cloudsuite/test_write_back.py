@@ -18,7 +18,7 @@ from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_wr
 from order_relay.pipeline.runs.start import start_run
 from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
-from tests.support.faults.web_shop import NOW, PIPELINE, Make, archive, feedback, heard, order, ship
+from tests.support.faults.web_shop import NOW, PIPELINE, Make, archive, feedback, feedback_of, order, ship
 
 CTX = RunContext(PIPELINE, "feedback", "tester")
 
@@ -55,8 +55,8 @@ def test_sent_is_never_written_on_an_order_that_the_shop_cancelled(shop: Threade
     for number in ("1", "2"):
         ship(engine, f"1-CS{number}", f"T{number}")
     assert feedback(engine) == {"shipped_cancelled": 1, "shipped_told": 1}
-    assert heard(shop, "1-CS1")["shipment_state"] is None
-    assert heard(shop, "1-CS2")["shipment_state"] == "sent"
+    assert feedback_of(shop, "1-CS1")["shipment_state"] is None
+    assert feedback_of(shop, "1-CS2")["shipment_state"] == "sent"
     waits_pass(engine)
     assert feedback(engine) == {}, "it is not told again"
     [task] = engine.ledger.cancellations.unsettled(PIPELINE)
@@ -144,7 +144,7 @@ def test_a_take_over_that_the_shop_always_refuses_ends_as_a_task(shop: ThreadedS
     engine.ledger.write_back_tasks.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True)
     engine.run("again")
     assert engine.ledger.write_back_tasks.failed(PIPELINE) == []
-    assert heard(shop, "1-CS1")["state"] == "processing"
+    assert feedback_of(shop, "1-CS1")["state"] == "processing"
 
 
 def test_an_operator_settles_a_cancellation_or_takes_it_back(shop: ThreadedSandbox, make: Make) -> None:
@@ -168,11 +168,11 @@ def test_a_step_that_the_shop_always_refuses_ends_and_an_operator_may_retry_it(
     engine = make()
     engine.run("first")
     failing(shop, 400, "1-CS1")
-    told = []
+    counts = []
     for _ in range(12):
-        told.append(send_write_back(CTX, parts(engine, most_refusals=3)))
+        counts.append(send_write_back(CTX, parts(engine, most_refusals=3)))
         waits_pass(engine)
-    assert told == [{"oms_number_refused": 1}] * 3 + [{}] * 9
+    assert counts == [{"oms_number_refused": 1}] * 3 + [{}] * 9
     [row] = engine.ledger.write_back_tasks.failed(PIPELINE)
     assert (row["order_number"], row["step"], row["tries"]) == ("1-CS1", "oms_number", 3)
     assert [late.state for late in engine.ledger.write_back_tasks.pending(PIPELINE)] == ["untold"]
@@ -205,9 +205,9 @@ def test_without_deliveries_the_import_is_reported_immediately(shop: ThreadedSan
     shop.offer([order(1)])
     engine = make(shipped_by=way)
     engine.run("first")
-    told = send_write_back(CTX, parts(engine, at_import=True))
-    assert told == {"oms_number_told": 1, "line_numbers_told": 1, "shipped_told": 1}
-    seen = heard(shop, "1-CS1")
+    counts = send_write_back(CTX, parts(engine, at_import=True))
+    assert counts == {"oms_number_told": 1, "line_numbers_told": 1, "shipped_told": 1}
+    seen = feedback_of(shop, "1-CS1")
     assert "sent" in (seen["shipment_state"], "sent" if seen["state"] == "done" else "")
     assert send_write_back(CTX, parts(engine, at_import=True)) == {}
 
@@ -247,10 +247,10 @@ def test_a_cancelled_offline_order_is_left_alone_and_one_always_refused_becomes_
     engine = make(offline_sent=True)
     engine.run("first")
     failing(shop, 400, "1-CS1", "1-CS2")
-    told = []
+    counts = []
     for _ in range(8):
-        told.append(mark_offline_orders(CTX, parts(engine, most_refusals=3), first_days=1.0, overlap_s=0.0))
+        counts.append(mark_offline_orders(CTX, parts(engine, most_refusals=3), first_days=1.0, overlap_s=0.0))
         waits_pass(engine)
-    assert told == [{"offline_refused": 1}] * 3 + [{}] * 5
+    assert counts == [{"offline_refused": 1}] * 3 + [{}] * 5
     [row] = engine.ledger.write_back_tasks.failed(PIPELINE)
     assert (row["source_id"], row["step"]) == ("1", "offline_sent")

@@ -64,7 +64,7 @@ def payload(key):
     ).encode()
 
 
-class Desk:
+class Relay:
     """One pipeline with ready orders, and the OMS they go to."""
 
     def __init__(self, sandbox, url, folder):
@@ -186,28 +186,28 @@ FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def desk_with(sqlite_url, tmp_path):
+def relay_with(sqlite_url, tmp_path):
     stack = []
 
     def make(number=NUMBER, **switches):
         context = serve_in_thread({"shopatron": switches})
-        desk = Desk(context.__enter__(), sqlite_url, tmp_path)
-        stack.append((context, desk))
-        desk.offer(1, number)
-        return desk
+        relay = Relay(context.__enter__(), sqlite_url, tmp_path)
+        stack.append((context, relay))
+        relay.offer(1, number)
+        return relay
 
     yield make
-    for context, desk in stack:
-        desk.close()
+    for context, relay in stack:
+        relay.close()
         context.__exit__(None, None, None)
 
 
-def test_every_order_once(desk_with):
-    desk = desk_with()
-    assert desk.load()["imported"] == NUMBER
-    assert desk.states() == {"imported": NUMBER}
-    assert set(desk.stored().values()) == {0, 1}
-    assert desk.load() == {}, "nothing is left to do"
+def test_every_order_once(relay_with):
+    relay = relay_with()
+    assert relay.load()["imported"] == NUMBER
+    assert relay.states() == {"imported": NUMBER}
+    assert set(relay.stored().values()) == {0, 1}
+    assert relay.load() == {}, "nothing is left to do"
 
 
 STORED = [
@@ -218,37 +218,37 @@ NOT_STORED = [("none", answer) for answer in ("cut", 502, "no_id", 307)]
 
 
 @pytest.mark.parametrize(("effect", "answer"), STORED + NOT_STORED)
-def test_lost_answers_are_looked_up_and_end_as_imported_once(desk_with, answer, effect):
+def test_lost_answers_are_looked_up_and_end_as_imported_once(relay_with, answer, effect):
     """Stored or not: what was stored is found, what was not is sent again after two absences."""
-    desk = desk_with(20, faults=[lost(effect, answer)])
+    relay = relay_with(20, faults=[lost(effect, answer)])
     if answer == "hang":  # on a busy machine other answers may then come too late as well, which changes nothing
-        desk.settings["timeout_s"] = HASTY_S
+        relay.settings["timeout_s"] = HASTY_S
     try:
-        desk.load()
+        relay.load()
     except ConfigurationError:
         assert answer == 307, "only a redirect stops the chunk"
-    assert 1 <= desk.states()["in_doubt"] <= (20 if answer == "hang" else 3)
-    until_quiet(desk)
-    assert desk.states() == {"imported": 20}
-    assert sum(desk.stored().values()) == 20
-    assert max(desk.stored().values()) == 1
+    assert 1 <= relay.states()["in_doubt"] <= (20 if answer == "hang" else 3)
+    until_quiet(relay)
+    assert relay.states() == {"imported": 20}
+    assert sum(relay.stored().values()) == 20
+    assert max(relay.stored().values()) == 1
 
 
 @pytest.mark.parametrize(("effect", "end"), [("done", {"imported": 20}), ("none", {"imported": 18, "rejected": 2})])
-def test_a_refusal_after_a_lost_answer_is_in_doubt_whatever_the_oms_says(desk_with, effect, end):
+def test_a_refusal_after_a_lost_answer_is_in_doubt_whatever_the_oms_says(relay_with, effect, end):
     """An operator sends the orders again too early. The OMS refuses them without naming an existing order, so only the
     ledger knows that the first attempt may have been stored."""
-    desk = desk_with(20, faults=[lost(effect, "cut")])
-    desk.load()
-    for doubt in desk.ledger.queries.in_doubt():
-        desk.ledger.decisions.settle_in_doubt(doubt["order_number"], None, "absent", "ann")
-    desk.sandbox.change({"shopatron": {"faults": [{"at": "import", "effect": "none", "answer": 400, "every": 1}]}})
-    desk.begin()
-    desk.load()
-    assert desk.states() == {"imported": 18, "in_doubt": 2}
-    until_quiet(desk)
-    assert desk.states() == end
-    assert max(desk.stored().values()) == 1
+    relay = relay_with(20, faults=[lost(effect, "cut")])
+    relay.load()
+    for doubt in relay.ledger.queries.in_doubt():
+        relay.ledger.decisions.settle_in_doubt(doubt["order_number"], None, "absent", "ann")
+    relay.sandbox.change({"shopatron": {"faults": [{"at": "import", "effect": "none", "answer": 400, "every": 1}]}})
+    relay.begin()
+    relay.load()
+    assert relay.states() == {"imported": 18, "in_doubt": 2}
+    until_quiet(relay)
+    assert relay.states() == end
+    assert max(relay.stored().values()) == 1
 
 
 def lost(effect, answer):
@@ -256,25 +256,25 @@ def lost(effect, answer):
     return {"at": "import", "effect": effect, "answer": answer, "every": 7, "times": 1}
 
 
-def until_quiet(desk, most=10):
+def until_quiet(relay, most=10):
     """Load again, each time late enough for an absence to count, until nothing changes any more."""
     for _ in range(most):
-        desk.let_time_pass()
-        desk.begin()
+        relay.let_time_pass()
+        relay.begin()
         try:
-            if not desk.load():
+            if not relay.load():
                 return
         except ConfigurationError:
             continue
 
 
-def test_without_a_search_what_is_in_doubt_stays_in_doubt(desk_with):
+def test_without_a_search_what_is_in_doubt_stays_in_doubt(relay_with):
     no_search = {"search_external_id": "error", "date_from_parameters": [], "date_to_parameters": []}
-    desk = desk_with(20, faults=[lost("done", 504)], **no_search)
-    desk.load()
-    until_quiet(desk, most=3)
-    assert desk.states() == {"imported": 18, "in_doubt": 2}
-    assert sum(desk.stored().values()) == 20
+    relay = relay_with(20, faults=[lost("done", 504)], **no_search)
+    relay.load()
+    until_quiet(relay, most=3)
+    assert relay.states() == {"imported": 18, "in_doubt": 2}
+    assert sum(relay.stored().values()) == 20
 
 
 IGNORED = {"search_external_id": "ignored", "unknown_parameters": "ignored"}
@@ -293,71 +293,71 @@ IGNORED = {"search_external_id": "ignored", "unknown_parameters": "ignored"}
     ],
 )
 @pytest.mark.parametrize("effect", ["done", "none"])
-def test_odd_searches_never_double(desk_with, switches, clueless, effect):
-    desk = desk_with(20, faults=[lost(effect, 504)], **switches)
-    desk.load()
-    until_quiet(desk, most=4)
-    states = desk.states()
+def test_odd_searches_never_double(relay_with, switches, clueless, effect):
+    relay = relay_with(20, faults=[lost(effect, 504)], **switches)
+    relay.load()
+    until_quiet(relay, most=4)
+    states = relay.states()
     assert set(states) <= {"imported", "in_doubt"}
-    stored = desk.stored()
+    stored = relay.stored()
     assert max(stored.values()) == 1
     assert states["imported"] <= sum(stored.values()) <= 20
     assert states == {"imported": 20} or clueless
 
 
 @pytest.mark.parametrize("answer", ["throttle_429", "throttle_403"])
-def test_throttling_is_waited_out(desk_with, answer):
-    desk = desk_with(faults=[{"at": "import", "effect": "none", "answer": answer, "every": 25, "times": 1}])
-    assert desk.load(max_wait_s=30)["imported"] == NUMBER
-    assert desk.states() == {"imported": NUMBER}
-    assert max(desk.stored().values()) == 1
+def test_throttling_is_waited_out(relay_with, answer):
+    relay = relay_with(faults=[{"at": "import", "effect": "none", "answer": answer, "every": 25, "times": 1}])
+    assert relay.load(max_wait_s=30)["imported"] == NUMBER
+    assert relay.states() == {"imported": NUMBER}
+    assert max(relay.stored().values()) == 1
 
 
-def test_wrong_credentials_stop_before_anything(desk_with):
-    desk = desk_with()
+def test_wrong_credentials_stop_before_anything(relay_with):
+    relay = relay_with()
     with pytest.raises(ConfigurationError):
-        desk.load(desk.oms(api_key="other"))
-    assert desk.states() == {"ready": NUMBER}
+        relay.load(relay.oms(api_key="other"))
+    assert relay.states() == {"ready": NUMBER}
 
 
-def test_refused_by_all_means_put_back(desk_with):
-    desk = desk_with(faults=[{"at": "import", "effect": "none", "answer": 400, "every": 1}])
+def test_refused_by_all_means_put_back(relay_with):
+    relay = relay_with(faults=[{"at": "import", "effect": "none", "answer": 400, "every": 1}])
     with pytest.raises(ConfigurationError, match="HTTP 400"):
-        desk.load()
-    assert set(desk.states()) == {"ready", "received"}
-    assert sum(desk.stored().values()) == 0
+        relay.load()
+    assert set(relay.states()) == {"ready", "received"}
+    assert sum(relay.stored().values()) == 0
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_short_tokens_do_not_disturb(desk_with, status):
-    desk = desk_with(token_calls=30, expired_http=status)
-    assert desk.load()["imported"] == NUMBER
+def test_short_tokens_do_not_disturb(relay_with, status):
+    relay = relay_with(token_calls=30, expired_http=status)
+    assert relay.load()["imported"] == NUMBER
 
 
-def test_an_oms_that_is_down_stops_early(desk_with):
-    desk = desk_with(faults=[{"at": "import", "effect": "none", "answer": 503, "every": 1}])
+def test_an_oms_that_is_down_stops_early(relay_with):
+    relay = relay_with(faults=[{"at": "import", "effect": "none", "answer": 503, "every": 1}])
     with pytest.raises(TransientError, match="in a row"):
-        desk.load()
-    states = desk.states()
+        relay.load()
+    states = relay.states()
     assert states["in_doubt"] < 20
     assert states["ready"] == NUMBER - states["in_doubt"]
 
 
-def test_a_ledger_with_history_finds_stored_orders(desk_with):
-    desk = desk_with()
-    desk.load()
-    desk.ledger.database.write(lambda tx: mark_unverified(tx, PIPELINE))
-    desk.begin()
-    desk.offer(NUMBER + 1, 5)
+def test_a_ledger_with_history_finds_stored_orders(relay_with):
+    relay = relay_with()
+    relay.load()
+    relay.ledger.database.write(lambda tx: mark_unverified(tx, PIPELINE))
+    relay.begin()
+    relay.offer(NUMBER + 1, 5)
 
     async def import_by_hand():
-        async with desk.oms().session(1) as session:
+        async with relay.oms().session(1) as session:
             await session.send(payload(f"K-{NUMBER + 2}"), f"K-{NUMBER + 2}", not_after=time.monotonic() + 5)
 
     asyncio.run(import_by_hand())
-    desk.ledger.database.write(lambda tx: mark_unverified(tx, PIPELINE))
-    counts = desk.load()
+    relay.ledger.database.write(lambda tx: mark_unverified(tx, PIPELINE))
+    counts = relay.load()
     assert counts["found_before_send"] == 1
     assert counts["imported"] == 4
-    assert desk.states() == {"imported": NUMBER + 5}
-    assert max(desk.stored().values()) == 1
+    assert relay.states() == {"imported": NUMBER + 5}
+    assert max(relay.stored().values()) == 1

@@ -25,7 +25,7 @@ CASE = CASES[0]
 ORDERS = 6
 
 
-class Firm:
+class Company:
     """One source and one OMS; ledgers come and go."""
 
     def __init__(self, folder: Path, sandbox: ThreadedSandbox) -> None:
@@ -69,14 +69,14 @@ class Firm:
 
 
 @pytest.fixture
-def firm(tmp_path: Path) -> Iterator[Callable[..., Firm]]:
+def company(tmp_path: Path) -> Iterator[Callable[..., Company]]:
     made: list[Any] = []
 
-    def make(**switches: Any) -> Firm:
+    def make(**switches: Any) -> Company:
         vendors = CASE.at_destination(**{**CASE.harsh, **switches})
         context = serve_in_thread(vendors, CASE.plain(ORDERS), sources=[CASE.source_side])
         made.append(context)
-        return Firm(tmp_path, context.__enter__())
+        return Company(tmp_path, context.__enter__())
 
     yield make
     for context in made:
@@ -104,8 +104,8 @@ LYING = [
 
 
 @pytest.mark.parametrize("switches", LYING, ids=lambda switches: ",".join(f"{k}={v}" for k, v in switches.items()))
-def test_a_lost_ledger_and_a_faulty_search(firm: Callable[..., Firm], switches: dict[str, Any]) -> None:
-    here = firm()
+def test_a_lost_ledger_and_a_faulty_search(company: Callable[..., Company], switches: dict[str, Any]) -> None:
+    here = company()
     here.send(here.engine(), "first", ORDERS // 2)
     assert len(here.stored()) == ORDERS // 2
     here.switch(**switches)
@@ -117,8 +117,10 @@ def test_a_lost_ledger_and_a_faulty_search(firm: Callable[..., Firm], switches: 
     assert states.count("imported") == len(here.stored()) == ORDERS
 
 
-def test_a_new_account_is_not_held_up_by_its_own_orders_that_are_not_searchable_yet(firm: Callable[..., Firm]) -> None:
-    here = firm(visible_after_s=900.0)
+def test_a_new_account_is_not_held_up_by_its_own_orders_that_are_not_searchable_yet(
+    company: Callable[..., Company],
+) -> None:
+    here = company(visible_after_s=900.0)
     engine = here.engine(visible_after_s=900.0)
     assert here.send(engine, "first", 2) == []
     with engine.ledger.database.engine.begin() as conn:  # as in chunks of the same run
@@ -129,8 +131,8 @@ def test_a_new_account_is_not_held_up_by_its_own_orders_that_are_not_searchable_
     assert len(here.stored()) == ORDERS
 
 
-def test_a_lost_ledger_and_a_search_that_returns_nothing(firm: Callable[..., Firm]) -> None:
-    here = firm()
+def test_a_lost_ledger_and_a_search_that_returns_nothing(company: Callable[..., Company]) -> None:
+    here = company()
     here.send(here.engine(), "first", ORDERS // 2)
     here.switch(search_snapshot=0)
     second = here.engine()
@@ -141,8 +143,8 @@ def test_a_lost_ledger_and_a_search_that_returns_nothing(firm: Callable[..., Fir
     assert len(here.stored()) == ORDERS // 2
 
 
-def test_orders_of_another_manufacturer_are_not_ours(firm: Callable[..., Firm]) -> None:
-    here = firm(manufacturer_ids=(1042, 7), search_manufacturer="ignored")
+def test_orders_of_another_manufacturer_are_not_ours(company: Callable[..., Company]) -> None:
+    here = company(manufacturer_ids=(1042, 7), search_manufacturer="ignored")
     first = here.engine()
     here.send(first, "first", 1)
     ((key, _),) = here.stored().items()
@@ -156,8 +158,8 @@ def test_orders_of_another_manufacturer_are_not_ours(firm: Callable[..., Firm]) 
     assert sorted(here.stored().values()) == [1] * (ORDERS - 3) + [2] * 3, "one of each manufacturer"
 
 
-def test_another_channels_order_with_our_number_is_held(firm: Callable[..., Firm]) -> None:
-    here = firm()
+def test_another_channels_order_with_our_number_is_held(company: Callable[..., Company]) -> None:
+    here = company()
     first = here.engine()
     here.send(first, "first", 1)
     ((key, _),) = here.stored().items()
@@ -179,8 +181,8 @@ def test_another_channels_order_with_our_number_is_held(firm: Callable[..., Firm
     assert here.stored()[taken[0]] == 2
 
 
-def test_a_search_without_match_that_is_answered_with_404(firm: Callable[..., Firm]) -> None:
-    here = firm(no_match="not_found")
+def test_a_search_without_match_that_is_answered_with_404(company: Callable[..., Company]) -> None:
+    here = company(no_match="not_found")
     engine = here.engine()
     assert here.send(engine, "first") == []
     assert {state for state, _ in rows(engine).values()} == {"imported"}
@@ -197,14 +199,14 @@ def test_a_search_without_match_that_is_answered_with_404(firm: Callable[..., Fi
     ],
 )
 def test_nothing_sent_is_always_reported_with_its_cause(
-    firm: Callable[..., Firm], path: str, answer: str | int | None, cause: str
+    company: Callable[..., Company], path: str, answer: str | int | None, cause: str
 ) -> None:
-    here = firm(faults=[{"at": "search", "answer": answer}] if answer else [])
+    here = company(faults=[{"at": "search", "answer": answer}] if answer else [])
     engine = here.engine(path)
-    told = engine.run("first")
+    summary = engine.run("first")
     assert here.stored() == {}
     host = here.sandbox.url.removeprefix("http://")
-    for text in (told.markdown, told.text, str(told.facts["cause"])):
+    for text in (summary.markdown, summary.text, str(summary.facts["cause"])):
         assert cause in text
         assert host in text
     port = engine.wiring.destination

@@ -27,7 +27,7 @@ Call = Callable[..., Any]
 
 
 @dataclass
-class Firm:
+class Company:
     """A pipeline that imported a few orders."""
 
     engine: Engine
@@ -67,10 +67,10 @@ class Firm:
 
 
 @pytest.fixture
-def firm(case: Case, tmp_path: Path) -> Iterator[Callable[..., Firm]]:
+def company(case: Case, tmp_path: Path) -> Iterator[Callable[..., Company]]:
     made: list[Any] = []
 
-    def make(extra: dict[str, Any] | None = None, **switches: Any) -> Firm:
+    def make(extra: dict[str, Any] | None = None, **switches: Any) -> Company:
         switches = {**case.harsh, "date_means": "imported", **switches}
         vendors = case.at_destination(**switches)
         context = serve_in_thread(vendors, case.plain(ORDERS), sources=[case.source_side])
@@ -79,7 +79,7 @@ def firm(case: Case, tmp_path: Path) -> Iterator[Callable[..., Firm]]:
         engine = Engine(tmp_path, case.connect(sandbox.url, **options), pipeline=case.pipeline)
         made.append((context, engine))
         engine.run("first")
-        return Firm(engine, sandbox, case)
+        return Company(engine, sandbox, case)
 
     yield make
     for context, engine in made:
@@ -95,20 +95,20 @@ SEARCHES = [
 ]
 
 
-def found(told: ReconciliationReport) -> dict[DiscrepancyKind, list[str]]:
-    return {kind: [one.key for one in told.of(kind)] for kind in DiscrepancyKind if told.of(kind)}
+def found(report: ReconciliationReport) -> dict[DiscrepancyKind, list[str]]:
+    return {kind: [one.key for one in report.of(kind)] for kind in DiscrepancyKind if report.of(kind)}
 
 
 @pytest.mark.parametrize(("extra", "switches"), SEARCHES)
-def test_all_is_well(firm: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
-    told = firm(extra, **switches).compare()
-    assert (told.differences, told.imported, told.seen) == ([], ORDERS, ORDERS)
-    assert (told.unsure, told.unread, told.remarks) == ({}, [], [])
+def test_all_is_well(company: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
+    report = company(extra, **switches).compare()
+    assert (report.differences, report.imported, report.seen) == ([], ORDERS, ORDERS)
+    assert (report.unsure, report.unread, report.remarks) == ({}, [], [])
 
 
 @pytest.mark.parametrize(("extra", "switches"), SEARCHES)
-def test_each_difference(firm: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
-    here = firm(extra, **switches)
+def test_each_difference(company: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
+    here = company(extra, **switches)
     keys = [key for key, _ in here.rows()]
     here.post(keys[0], keys[0])
     here.post(keys[1], "SOMEBODY-1")
@@ -116,8 +116,8 @@ def test_each_difference(firm: Call, extra: dict[str, Any], switches: dict[str, 
     here.meddle(f"UPDATE submission SET oms_id = '5' WHERE destination_key = '{keys[3]}'")
     here.meddle(f"UPDATE submission SET state = 'rejected', oms_id = NULL WHERE destination_key = '{keys[4]}'")
     before = here.rows()
-    told = here.compare()
-    assert found(told) == {
+    report = here.compare()
+    assert found(report) == {
         DiscrepancyKind.DOUBLED: [keys[0]],
         DiscrepancyKind.UNKNOWN: sorted([keys[2], "SOMEBODY-1"]),
         DiscrepancyKind.MISSING: ["GONE-2"],
@@ -127,9 +127,9 @@ def test_each_difference(firm: Call, extra: dict[str, Any], switches: dict[str, 
     assert here.rows() == before, "nothing is repaired"
 
 
-def test_the_newest_order_missing_hides_no_other_one(firm: Call) -> None:
+def test_the_newest_order_missing_hides_no_other_one(company: Call) -> None:
     """It would be the positive control of every search."""
-    here = firm()
+    here = company()
     keys = [key for key, _ in here.rows()]
     ends = f"('{keys[0]}', '{keys[-1]}')"
     here.meddle(f"UPDATE submission SET destination_key = 'GONE-' || id WHERE destination_key IN {ends}")
@@ -145,30 +145,30 @@ def test_the_newest_order_missing_hides_no_other_one(firm: Call) -> None:
         pytest.param({"search_by": "external_id"}, {"search_external_id": "error"}, id="no such search"),
     ],
 )
-def test_an_unreliable_search(firm: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
-    here = firm(extra, **switches)
+def test_an_unreliable_search(company: Call, extra: dict[str, Any], switches: dict[str, Any]) -> None:
+    here = company(extra, **switches)
     here.meddle("UPDATE submission SET destination_key = 'GONE' WHERE id = (SELECT min(id) FROM submission)")
-    told = here.compare()
-    assert told.of(DiscrepancyKind.MISSING) == []
-    assert told.unsure.total() + len(told.unread) >= 1, told.counts
+    report = here.compare()
+    assert report.of(DiscrepancyKind.MISSING) == []
+    assert report.unsure.total() + len(report.unread) >= 1, report.counts
 
 
-def test_no_search_at_all(firm: Call) -> None:
-    told = firm({"search_by": "none"}).compare()
-    assert told.differences == []
-    assert "nothing was compared" in told.remarks[0]
+def test_no_search_at_all(company: Call) -> None:
+    report = company({"search_by": "none"}).compare()
+    assert report.differences == []
+    assert "nothing was compared" in report.remarks[0]
 
 
-def test_by_command(firm: Call, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = firm()
+def test_by_command(company: Call, command_line: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = company()
     monkeypatch.setattr(Installation, "ledger_url", here.engine.ledger_url)
     monkeypatch.setattr(Installation, "store_url", here.engine.wiring.store_url)
     monkeypatch.setattr(Installation, "connection", lambda self, conn_id: here.engine.connections[conn_id])
-    words = ["reconcile", "--pipeline", here.engine.pipeline]
-    assert command_line.invoke(app_module.app, words).exit_code == 0
+    arguments = ["reconcile", "--pipeline", here.engine.pipeline]
+    assert command_line.invoke(app_module.app, arguments).exit_code == 0
     here.post(here.rows()[0][0], "SOMEBODY-1")
-    result = command_line.invoke(app_module.app, [*words, "--json"])
+    result = command_line.invoke(app_module.app, [*arguments, "--json"])
     assert result.exit_code == 1
-    told = json.loads(result.stdout)["pipelines"][0]
-    assert [one["key"] for one in told["differences"]] == ["SOMEBODY-1"]
-    assert "SOMEBODY-1" in here.engine.wiring.store.read_text(told["report"])
+    report = json.loads(result.stdout)["pipelines"][0]
+    assert [one["key"] for one in report["differences"]] == ["SOMEBODY-1"]
+    assert "SOMEBODY-1" in here.engine.wiring.store.read_text(report["report"])

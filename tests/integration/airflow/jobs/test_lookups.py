@@ -21,7 +21,7 @@ from order_relay.pipeline.lookup.evidence import FOREIGN_ORDER, UNIDENTIFIED_ORD
 from order_relay.pipeline.settings.sections import ChunkSettings, DoubtSettings, LoadSettings
 from order_relay.pipeline.settings.thresholds import AlertSettings
 from tests.support.faulty_search import THEIRS, Lie, Oms, Order, without
-from tests.support.stages import PIPELINE, Desk, order
+from tests.support.stages import PIPELINE, Relay, order
 
 CAUSE = "GET https://oms.example/order/ answered HTTP 404"
 CONTEXT: Any = {"dag_run": SimpleNamespace(run_id="scheduled__1")}
@@ -43,9 +43,9 @@ class _Refused:
 
 
 @pytest.fixture
-def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
+def relay(sqlite_url: str, tmp_path: Path) -> Iterator[Relay]:
     """Two orders in doubt, N1 and N2."""
-    made = Desk.open(sqlite_url, tmp_path / "store")
+    made = Relay.open(sqlite_url, tmp_path / "store")
     made.run(order(1), order(2))
     claims = made.ledger.claims.claim(made.ctx, made.ledger.claims.ready(PIPELINE), "test", 30)
     lost = SendResult(SendOutcome.IN_DOUBT, 504, message="HTTP 504")
@@ -58,7 +58,7 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
+def found(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
     """Every message that reaches its target."""
     notes: list[Delivery] = []
     monkeypatch.setattr(notifiers, "deliver", notes.append)
@@ -66,16 +66,16 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
 
 
 @pytest.fixture
-def look_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[Oms], dict[str, Any]]:
+def look_up(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> Callable[[Oms], dict[str, Any]]:
     """The task of the sweep, at this destination."""
 
     def run(oms: Oms) -> dict[str, Any]:
-        oms.account = "shelf:there"
+        oms.account = "destination:account"
         wiring = SimpleNamespace(
-            ledger=desk.ledger,
-            store=desk.store,
+            ledger=relay.ledger,
+            store=relay.store,
             destination=oms,
-            source=SimpleNamespace(account="desk:here"),
+            source=SimpleNamespace(account="source:account"),
             settings=SimpleNamespace(
                 alerts=AlertSettings(), doubt=DoubtSettings(), chunks=ChunkSettings(), load=LoadSettings()
             ),
@@ -86,38 +86,38 @@ def look_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[Oms], dict
             yield wiring
 
         monkeypatch.setattr(lookups, "open_wiring", opened)
-        again(desk)
+        again(relay)
         return lookups.look_up(PIPELINE, CONTEXT)
 
     return run
 
 
-def again(desk: Desk) -> None:
+def again(relay: Relay) -> None:
     """What is in doubt is due at once."""
-    with desk.ledger.database.engine.begin() as conn:
+    with relay.ledger.database.engine.begin() as conn:
         conn.exec_driver_sql("UPDATE submission SET due_at = changed_at WHERE state = 'in_doubt'")
 
 
 def test_orders_that_cannot_be_looked_up_are_alerted_once_until_they_can(
-    desk: Desk, look_up: Callable[[Oms], dict[str, Any]], told: list[Delivery]
+    relay: Relay, look_up: Callable[[Oms], dict[str, Any]], found: list[Delivery]
 ) -> None:
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="HTTP 404"):
             look_up(WrongAddress([]))
-    (note,) = told
+    (note,) = found
     assert (note.kind, note.pipeline) == (NOT_LOOKED_UP, PIPELINE)
     assert "2 orders are in doubt and cannot be looked up" in note.subject
     assert CAUSE in note.subject
     assert "doctor" in note.subject
     assert look_up(Oms([]))["looked_up"] == 2
-    with desk.ledger.database.engine.begin() as conn:
+    with relay.ledger.database.engine.begin() as conn:
         conn.exec_driver_sql("UPDATE alert SET next_at = first_at WHERE cleared_at IS NOT NULL")  # an hour later
-    notifications.deliver_due(desk.ledger)
-    assert [(n.kind, n.over) for n in told] == [(NOT_LOOKED_UP, False), (NOT_LOOKED_UP, True)]
+    notifications.deliver_due(relay.ledger)
+    assert [(n.kind, n.over) for n in found] == [(NOT_LOOKED_UP, False), (NOT_LOOKED_UP, True)]
 
 
 @pytest.mark.parametrize(
-    ("oms", "reason", "words"),
+    ("oms", "reason", "expected"),
     [
         (Oms([Order(77, "N1", total="99.00")]), FOREIGN_ORDER, "differs from ours"),
         (
@@ -131,27 +131,27 @@ def test_orders_that_cannot_be_looked_up_are_alerted_once_until_they_can(
     ],
 )
 def test_a_foreign_order_under_our_number_opens_a_review_immediately(
-    desk: Desk,
+    relay: Relay,
     look_up: Callable[[Oms], dict[str, Any]],
-    told: list[Delivery],
+    found: list[Delivery],
     monkeypatch: pytest.MonkeyPatch,
     oms: Oms,
     reason: str,
-    words: str,
+    expected: str,
 ) -> None:
-    assert reviews.pending_reviews(desk.ledger) == [], "both are younger than the setting"
+    assert reviews.pending_reviews(relay.ledger) == [], "both are younger than the setting"
     assert look_up(oms)[reason] == 1
-    (case,) = reviews.pending_reviews(desk.ledger)
+    (case,) = reviews.pending_reviews(relay.ledger)
     assert (case.kind, case.number) == (DOUBT, "N1")
 
     @contextmanager
     def opened() -> Iterator[Any]:
-        yield desk.ledger
+        yield relay.ledger
 
     monkeypatch.setattr(review_prompts, "open_ledger", opened)
     asked = review_prompts.build_prompt(
         "settle", ReviewTask.of({"dag_run": SimpleNamespace(conf=case.conf())}) or case, CONTEXT
     )
     assert "is order N1 in the OMS?" in asked.subject
-    assert words in asked.body
-    assert told == []
+    assert expected in asked.body
+    assert found == []

@@ -37,9 +37,9 @@ def test_unknown_orders_are_reported_if_configured() -> None:
 
 
 def test_an_unreliable_search_is_reported() -> None:
-    told = compared()
-    told.unsure["total_changed"] = 3
-    told.unread.append("2026-05-01T00:00:00Z to 2026-05-02T00:00:00Z: http_503")
-    message = alerts_for(told, alert_unknown=True)[0]
+    report = compared()
+    report.unsure["total_changed"] = 3
+    report.unread.append("2026-05-01T00:00:00Z to 2026-05-02T00:00:00Z: http_503")
+    message = alerts_for(report, alert_unknown=True)[0]
     assert message.cause == "reconcile:p:not_compared:http_503,total_changed"
     assert "3 orders" in message.subject

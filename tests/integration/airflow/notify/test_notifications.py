@@ -133,8 +133,8 @@ def test_a_target_that_fails_is_tried_again_and_fails_nothing(
 
 
 def test_no_server(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    with serving(Webhook()) as gone:
-        url = gone.url
+    with serving(Webhook()) as closed:
+        url = closed.url
     connect(monkeypatch, conn_type="http", host=url)
     ledger.alerts.record(NAME, [HELD, Alert("stuck", "stuck:ready", "1 order is ready")])
     assert notifications.deliver_due(ledger) == {"told": 0, "failed": 1}, "the second would wait for the same target"
@@ -149,7 +149,7 @@ def test_a_recovery_notice_states_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"conn_type": "ftp", "host": "x"}, "order_relay_alerts.*type must be http .* or smtp"),
         ({"conn_type": "http", "host": "hooks.example"}, "order_relay_alerts.*'host'"),
@@ -160,14 +160,18 @@ def test_a_recovery_notice_states_the_end() -> None:
     ],
 )
 def test_a_wrong_target_is_named_and_still_fails_no_run(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fields: dict[str, Any], said: str
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fields: dict[str, Any],
+    message: str,
 ) -> None:
     connect(monkeypatch, **fields)
     notifications.notify(ledger, NAME, [HELD])
     assert "alert delivery failed" in caplog.text
     assert "2 orders are held" in caplog.text
     try_again(ledger)
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=message):
         notifications.deliver_due(ledger)
 
 

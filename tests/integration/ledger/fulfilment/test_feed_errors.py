@@ -10,9 +10,9 @@ from order_relay.ledger.store import database
 MENTIONED_S = 30 * 24 * 3600
 
 
-def test_noted_once_and_closed_when_it_can_be_rendered(clerk, monkeypatch):
-    ledger = clerk.ledger
-    first, second = clerk.imported("1"), clerk.imported("2")
+def test_noted_once_and_closed_when_it_can_be_rendered(driver, monkeypatch):
+    ledger = driver.ledger
+    first, second = driver.imported("1"), driver.imported("2")
     assert ledger.feed_errors.record({first: "no_price", second: ""}) == [first]
     assert ledger.feed_errors.record({first: "no_price"}) == [], "once"
     assert ledger.feed_errors.record({first: "no_total"}) == [], "another reason, no other gap"
@@ -22,21 +22,21 @@ def test_noted_once_and_closed_when_it_can_be_rendered(clerk, monkeypatch):
     monkeypatch.setattr(database, "read_clock", lambda _conn: later)
     assert ledger.feed_errors.record({first: ""}) == []
     assert ledger.feed_errors.omitted_orders() == []
-    (gap,) = clerk.row("1")["left_out"]
+    (gap,) = driver.row("1")["left_out"]
     assert (gap["problem"], gap["mended_at"]) == ("no_total", later)
     (modified,) = ledger.feed_index.modified_between(
         modified_stamp(later), modified_stamp(later), entered="imported"
     ).orders
     assert modified.work.id == first
     assert ledger.feed_errors.record({first: "no_price"}) == [first], "a further time"
-    assert len(clerk.row("1")["left_out"]) == 2
+    assert len(driver.row("1")["left_out"]) == 2
 
 
-def test_mentioned_from_its_limit_on_and_not_for_ever(clerk, monkeypatch):
-    ledger = clerk.ledger
-    number = clerk.imported("1")
+def test_mentioned_from_its_limit_on_and_not_for_ever(driver, monkeypatch):
+    ledger = driver.ledger
+    number = driver.imported("1")
     ledger.feed_errors.record({number: "no_price"})
-    noted = clerk.row("1")["left_out"][0]["noted_at"]
+    noted = driver.row("1")["left_out"][0]["noted_at"]
     for after_s, limit_s, mentioned in ((60, 60, True), (50, 60, False), (MENTIONED_S + 61, 60, False)):
         at = noted + timedelta(seconds=after_s)
         monkeypatch.setattr(database, "read_clock", lambda _conn, at=at: at)
@@ -46,8 +46,8 @@ def test_mentioned_from_its_limit_on_and_not_for_ever(clerk, monkeypatch):
         )
 
 
-def test_of_many_each_gets_its_turn(clerk):
-    numbers = {clerk.imported(source_id) for source_id in "123"}
-    clerk.ledger.feed_errors.record(dict.fromkeys(numbers, "no_price"))
-    tried = [clerk.ledger.feed_errors.omitted_orders(limit=1) for _ in range(60)]
+def test_of_many_each_gets_its_turn(driver):
+    numbers = {driver.imported(source_id) for source_id in "123"}
+    driver.ledger.feed_errors.record(dict.fromkeys(numbers, "no_price"))
+    tried = [driver.ledger.feed_errors.omitted_orders(limit=1) for _ in range(60)]
     assert {gap.work.id for (gap,) in tried} == numbers

@@ -53,56 +53,56 @@ def ids(ledger, start, end, **options):
     return [order.work.id for order in window.orders]
 
 
-def test_last_modified_is_a_minute_ahead_and_both_ends_belong_to_the_window(clock, clerk):
+def test_last_modified_is_a_minute_ahead_and_both_ends_belong_to_the_window(clock, driver):
     clock.pass_time(29)
-    number = clerk.imported("1")
-    (order,) = clerk.ledger.feed_index.modified_between(*EVER, entered=State.IMPORTED).orders
+    number = driver.imported("1")
+    (order,) = driver.ledger.feed_index.modified_between(*EVER, entered=State.IMPORTED).orders
     stamp = START + timedelta(minutes=1)
     assert order.modified_at == stamp
     assert (order.work.id, order.work.state, order.destination_key) == (number, "imported", "KEY-N-1")
-    assert ids(clerk.ledger, stamp, stamp) == [number]
-    assert ids(clerk.ledger, stamp, stamp + timedelta(seconds=59)) == [number]
+    assert ids(driver.ledger, stamp, stamp) == [number]
+    assert ids(driver.ledger, stamp, stamp + timedelta(seconds=59)) == [number]
     second = timedelta(seconds=1)
-    assert ids(clerk.ledger, stamp + second, EVER[1]) == ids(clerk.ledger, EVER[0], stamp - second) == []
+    assert ids(driver.ledger, stamp + second, EVER[1]) == ids(driver.ledger, EVER[0], stamp - second) == []
 
 
-def test_parcels_and_cancellations_are_modifications(clock, clerk):
-    number = clerk.imported("1")
+def test_parcels_and_cancellations_are_modifications(clock, driver):
+    number = driver.imported("1")
     for change in ("parcel", "cancellation"):
         clock.pass_time(600)
         if change == "parcel":
-            clerk.ledger.shipments.record(WHO, Shipment("x", "k", (), submission_id=number), [])
+            driver.ledger.shipments.record(WHO, Shipment("x", "k", (), submission_id=number), [])
         else:
             from tests.support.offers import offer
 
-            clerk.receive(offer("1", content_hash="changed"))
+            driver.receive(offer("1", content_hash="changed"))
             clock.pass_time(600)
-            clerk.ledger.decisions.decide("N-1", "replacement", "x", "ann", cancelled=True)
-        (order,) = clerk.ledger.feed_index.modified_between(*EVER, entered=State.IMPORTED).orders
+            driver.ledger.decisions.decide("N-1", "replacement", "x", "ann", cancelled=True)
+        (order,) = driver.ledger.feed_index.modified_between(*EVER, entered=State.IMPORTED).orders
         assert COMMIT_SLACK <= order.modified_at - clock.now <= COMMIT_SLACK + timedelta(minutes=1)
-        assert ids(clerk.ledger, EVER[0], clock.now - timedelta(minutes=5)) == [], "it left the older windows"
+        assert ids(driver.ledger, EVER[0], clock.now - timedelta(minutes=5)) == [], "it left the older windows"
     assert (order.shipped, bool(order.cancelled_at)) == ("shipped", True)
 
 
-def test_only_orders_that_were_in_the_state_and_only_of_the_pipelines(clock, clerk):
-    number = clerk.imported("1")
-    waiting = clerk.all_ready("2")[0]
-    assert ids(clerk.ledger, *EVER) == [number]
-    assert sorted(ids(clerk.ledger, *EVER, entered=State.READY)) == sorted([number, waiting])
-    clerk.claim(waiting)
-    clerk.settle(waiting, SendOutcome.REJECTED, status=400)
-    assert waiting in ids(clerk.ledger, *EVER, entered=State.READY), "also what became of it later"
-    assert ids(clerk.ledger, *EVER, pipelines=["another"]) == []
+def test_only_orders_that_were_in_the_state_and_only_of_the_pipelines(clock, driver):
+    number = driver.imported("1")
+    waiting = driver.all_ready("2")[0]
+    assert ids(driver.ledger, *EVER) == [number]
+    assert sorted(ids(driver.ledger, *EVER, entered=State.READY)) == sorted([number, waiting])
+    driver.claim(waiting)
+    driver.settle(waiting, SendOutcome.REJECTED, status=400)
+    assert waiting in ids(driver.ledger, *EVER, entered=State.READY), "also what became of it later"
+    assert ids(driver.ledger, *EVER, pipelines=["another"]) == []
 
 
 @pytest.mark.parametrize("begun_at_second", [0, 25, 50])
 @pytest.mark.parametrize("held", ["while it writes", "about to commit"])
-def test_what_commits_after_a_poll_is_in_the_next_window(clock, clerk, monkeypatch, held, begun_at_second):
+def test_what_commits_after_a_poll_is_in_the_next_window(clock, driver, monkeypatch, held, begun_at_second):
     """Two connections: one has written and not committed, the other polls. The next window begins a minute further."""
     monkeypatch.setattr(database.Transaction, "seconds_since_begun", lambda tx: (clock.now - tx.begun).total_seconds())
-    number = clerk.imported("1")
+    number = driver.imported("1")
     clock.pass_time(180 + begun_at_second)
-    told = Shipment("x", "k", (), lines=(ShippedLine(1, "1"),), submission_id=number)
+    shipment = Shipment("x", "k", (), lines=(ShippedLine(1, "1"),), submission_id=number)
     there, go = threading.Event(), threading.Event()
 
     def hold(_crossing=""):
@@ -110,22 +110,22 @@ def test_what_commits_after_a_poll_is_in_the_next_window(clock, clerk, monkeypat
         assert go.wait(20)
 
     def work(tx):
-        unwrap(Shipments.record)(clerk.ledger.shipments.recent, tx, WHO, told, [OrderedLine("1", "A", 2)])
+        unwrap(Shipments.record)(driver.ledger.shipments.recent, tx, WHO, shipment, [OrderedLine("1", "A", 2)])
         if held == "while it writes":
             hold()
         else:
             monkeypatch.setattr(failpoints, "hook", lambda name: hold() if name.startswith("before ledger") else None)
 
     with ThreadPoolExecutor(1) as another:
-        writing = another.submit(clerk.ledger.database.write, work)
+        writing = another.submit(driver.ledger.database.write, work)
         assert there.wait(20)
         clock.pass_time(90 if held == "while it writes" else 14)
         end = clock.now.replace(second=0, microsecond=0)
-        assert ids(clerk.ledger, end, end) == []
+        assert ids(driver.ledger, end, end) == []
         go.set()
         writing.result()
     clock.pass_time(180)
-    assert ids(clerk.ledger, end + timedelta(minutes=1), clock.now) == [number]
+    assert ids(driver.ledger, end + timedelta(minutes=1), clock.now) == [number]
 
 
 def _filled(url, rows=20_000):
@@ -265,4 +265,4 @@ def test_an_order_is_found_without_reading_the_others(ledger_url):
             assert ledger.shipments.waiting()[0] == 0
     assert len(plans) > 20
     scans = ("SCAN submission", "SCAN other", "Seq Scan on submission")
-    assert [plan for plan in plans if any(words in plan for words in scans)] == []
+    assert [plan for plan in plans if any(expected in plan for expected in scans)] == []

@@ -49,7 +49,7 @@ def read(number: str, *events: StatusEvent, minutes: float = 30) -> StatusReport
 
 
 @pytest.fixture
-def book(ledger: Ledger) -> Ledger:
+def bound(ledger: Ledger) -> Ledger:
     ledger.status_history.bind(ACCOUNT, "acommerce:https://vendor.example/channel/demo")
     return ledger
 
@@ -59,74 +59,74 @@ def row(ledger: Ledger, number: str) -> dict[str, Any]:
 
 
 class TestStoring:
-    def test_every_content_is_kept_and_the_newest_counts(self, book, clerk) -> None:
-        clerk.imported("1", "OMS1")
-        assert book.status_history.store(CTX, [report("N-1", event("NEW"))]).new == 1
-        found = book.status_history.store(CTX, [read("N-1", event("ERROR"))])
+    def test_every_content_is_kept_and_the_newest_counts(self, bound, driver) -> None:
+        driver.imported("1", "OMS1")
+        assert bound.status_history.store(CTX, [report("N-1", event("NEW"))]).new == 1
+        found = bound.status_history.store(CTX, [read("N-1", event("ERROR"))])
         assert (found.corrected, found.changed) == (1, 1)
-        book.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
-        (status,) = clerk.row("1")["statuses"]
+        bound.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
+        (status,) = driver.row("1")["statuses"]
         assert [(e["status"], e["revision"], e["state"]) for e in status["events"]] == [
             ("NEW", 1, "corrected"),
             ("ERROR", 2, "stands"),
         ]
         assert status["order_status"] == "ERROR"
 
-    def test_a_deletion_is_marked_and_undone_in_what_follows(self, book) -> None:
-        book.status_history.store(CTX, [report("A", event("NEW"), event("COMPLETED", 5, "e-2"))])
-        assert row(book, "A")["order_status"] == "COMPLETED"
-        assert book.status_history.store(CTX, [read("A", event("NEW"))]).deleted == 1
-        assert row(book, "A")["order_status"] == "NEW"
-        assert book.status_history.store(CTX, [read("A", event("NEW"), minutes=31)]).deleted == 0
+    def test_a_deletion_is_marked_and_undone_in_what_follows(self, bound) -> None:
+        bound.status_history.store(CTX, [report("A", event("NEW"), event("COMPLETED", 5, "e-2"))])
+        assert row(bound, "A")["order_status"] == "COMPLETED"
+        assert bound.status_history.store(CTX, [read("A", event("NEW"))]).deleted == 1
+        assert row(bound, "A")["order_status"] == "NEW"
+        assert bound.status_history.store(CTX, [read("A", event("NEW"), minutes=31)]).deleted == 0
 
-    def test_the_same_again_changes_nothing(self, book) -> None:
-        book.status_history.store(CTX, [report("A", event("NEW"))])
-        again = book.status_history.store(CTX, [report("A", event("NEW"))])
+    def test_the_same_again_changes_nothing(self, bound) -> None:
+        bound.status_history.store(CTX, [report("A", event("NEW"))])
+        again = bound.status_history.store(CTX, [report("A", event("NEW"))])
         assert (again.new, again.corrected, again.changed, again.doubtful) == (0, 0, 0, 0)
 
-    def test_late_ones_are_those_that_an_earlier_pass_should_have_shown(self, book) -> None:
+    def test_late_ones_are_those_that_an_earlier_pass_should_have_shown(self, bound) -> None:
         before = START + timedelta(minutes=2)
-        told = [read("A", event("NEW", 1), minutes=3), read("B", event("NEW", 2.5), minutes=3)]
-        assert book.status_history.store(CTX, told, late_before=before).late == 1
-        assert book.status_history.store(CTX, told, late_before=before).late == 0
+        reports = [read("A", event("NEW", 1), minutes=3), read("B", event("NEW", 2.5), minutes=3)]
+        assert bound.status_history.store(CTX, reports, late_before=before).late == 1
+        assert bound.status_history.store(CTX, reports, late_before=before).late == 0
 
-    def test_refused_records_are_kept_once(self, book) -> None:
+    def test_refused_records_are_kept_once(self, bound) -> None:
         refused = [
             RejectedRecord(3, "A", (ValidationIssue("wrong_type", "/orderStatus", "is no list"),)),
             RejectedRecord(4, "", (ValidationIssue("no_order_number", "", "names no order"),)),
         ]
         for _ in range(2):
-            assert book.status_history.store(CTX, [], refused=refused, origin="poll").refused == 2
-        assert {(r["place"], r["code"]) for r in book.status_refusals.recent()} == {
+            assert bound.status_history.store(CTX, [], refused=refused, origin="poll").refused == 2
+        assert {(r["place"], r["code"]) for r in bound.status_refusals.recent()} == {
             ("A", "wrong_type"),
             ("row 4", "no_order_number"),
         }
 
-    def test_refused_records_are_counted_by_origin_and_time(self, book) -> None:
+    def test_refused_records_are_counted_by_origin_and_time(self, bound) -> None:
         refused = [
             RejectedRecord(3, "", (ValidationIssue("wrong_type", "", ""),)),
             RejectedRecord(4, "", (ValidationIssue("too_long", "", ""),)),
         ]
-        book.status_history.store(CTX, [], refused=refused, origin="one.csv")
+        bound.status_history.store(CTX, [], refused=refused, origin="one.csv")
         now = datetime.now(UTC)
-        (found,) = book.status_refusals.since(ACCOUNT, now - timedelta(hours=1))
+        (found,) = bound.status_refusals.since(ACCOUNT, now - timedelta(hours=1))
         assert (found["origin"], found["number"]) == ("one.csv", 2)
         assert found["codes"] == [("too_long", 1, "row 4"), ("wrong_type", 1, "row 3")]
-        assert book.status_refusals.since(ACCOUNT, now + timedelta(hours=1)) == []
-        assert book.status_refusals.since("another", now - timedelta(hours=1)) == []
+        assert bound.status_refusals.since(ACCOUNT, now + timedelta(hours=1)) == []
+        assert bound.status_refusals.since("another", now - timedelta(hours=1)) == []
 
-    def test_bound_to_one_account(self, book) -> None:
-        book.status_history.bind(ACCOUNT, "acommerce:https://vendor.example/channel/demo")
+    def test_bound_to_one_account(self, bound) -> None:
+        bound.status_history.bind(ACCOUNT, "acommerce:https://vendor.example/channel/demo")
         with pytest.raises(ConfigurationError, match="is bound in this ledger"):
-            book.status_history.bind(ACCOUNT, "acommerce:https://vendor.example/channel/other")
+            bound.status_history.bind(ACCOUNT, "acommerce:https://vendor.example/channel/other")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shops(), st.randoms(use_true_random=False))
 def test_any_delivery_ends_as_the_final_history_read_once(sqlite_url: str, shop: Shop, rng: random.Random) -> None:
     final = read_report(shop, shop.end)
-    told = [*push_reports(shop, rng), *[read_report(shop, moment, rng=rng) for moment in shop.moments(rng)]]
-    sequence = [*rng.choices(told, k=len(told)), final] if told else [final]
+    reports = [*push_reports(shop, rng), *[read_report(shop, moment, rng=rng) for moment in shop.moments(rng)]]
+    sequence = [*rng.choices(reports, k=len(reports)), final] if reports else [final]
     rng.shuffle(sequence)
     account = f"account-{next(_numbers)}"
     ledger = Ledger.open(sqlite_url)
@@ -146,112 +146,112 @@ def test_any_delivery_ends_as_the_final_history_read_once(sqlite_url: str, shop:
 
 
 class TestWindows:
-    def test_the_point_never_moves_back(self, book) -> None:
-        assert book.status_reads.watermark(ACCOUNT) is None
+    def test_the_point_never_moves_back(self, bound) -> None:
+        assert bound.status_reads.watermark(ACCOUNT) is None
         for minutes in (10, 5):
-            book.status_reads.advance_watermark(ACCOUNT, START + timedelta(minutes=minutes))
-        assert book.status_reads.watermark(ACCOUNT) == START + timedelta(minutes=10)
+            bound.status_reads.advance_watermark(ACCOUNT, START + timedelta(minutes=minutes))
+        assert bound.status_reads.watermark(ACCOUNT) == START + timedelta(minutes=10)
 
-    def test_a_file_is_read_once(self, book) -> None:
-        book.status_reads.record_file(CTX, "ab", "drop.csv", rows=3, refused=1)
-        assert not book.status_reads.is_file_known(ACCOUNT, "ab"), "a row of it was refused"
-        book.status_reads.record_file(CTX, "ab", "drop.csv", rows=4, refused=0)
-        assert book.status_reads.is_file_known(ACCOUNT, "ab")
-        assert not book.status_reads.is_file_known(ACCOUNT, "cd")
+    def test_a_file_is_read_once(self, bound) -> None:
+        bound.status_reads.record_file(CTX, "ab", "drop.csv", rows=3, refused=1)
+        assert not bound.status_reads.is_file_known(ACCOUNT, "ab"), "a row of it was refused"
+        bound.status_reads.record_file(CTX, "ab", "drop.csv", rows=4, refused=0)
+        assert bound.status_reads.is_file_known(ACCOUNT, "ab")
+        assert not bound.status_reads.is_file_known(ACCOUNT, "cd")
 
 
 class TestReadingById:
-    def due(self, book: Ledger, overdue_after_s: float = 3600.0) -> list[str]:
-        return book.status_reads.due(ACCOUNT, overdue_after_s, 100)
+    def due(self, bound: Ledger, overdue_after_s: float = 3600.0) -> list[str]:
+        return bound.status_reads.due(ACCOUNT, overdue_after_s, 100)
 
-    def test_a_doubtful_order_is_due_until_it_was_read(self, book) -> None:
-        book.status_history.store(CTX, [read("A", event("NEW")), report("A", event("ERROR"))])
-        assert self.due(book) == ["A"]
-        book.status_reads.record(ACCOUNT, ["A"], 60.0, 3600.0, answered=False)
-        assert self.due(book) == []  # waits
-        book.status_reads.record(ACCOUNT, ["A"], 0.0, 0.0, answered=True)
-        assert self.due(book) == []  # nothing doubtful any more
+    def test_a_doubtful_order_is_due_until_it_was_read(self, bound) -> None:
+        bound.status_history.store(CTX, [read("A", event("NEW")), report("A", event("ERROR"))])
+        assert self.due(bound) == ["A"]
+        bound.status_reads.record(ACCOUNT, ["A"], 60.0, 3600.0, answered=False)
+        assert self.due(bound) == []  # waits
+        bound.status_reads.record(ACCOUNT, ["A"], 0.0, 0.0, answered=True)
+        assert self.due(bound) == []  # nothing doubtful any more
 
-    def test_the_wait_doubles_until_something_changes(self, book) -> None:
-        book.status_history.store(CTX, [report("A", event("NEW"))])
+    def test_the_wait_doubles_until_something_changes(self, bound) -> None:
+        bound.status_history.store(CTX, [report("A", event("NEW"))])
         waits = []
         for _ in range(4):
-            book.status_reads.record(ACCOUNT, ["A"], 100.0, 350.0, answered=True)
-            waits.append(round((row(book, "A")["read_after"] - datetime.now(UTC)).total_seconds(), -1))
+            bound.status_reads.record(ACCOUNT, ["A"], 100.0, 350.0, answered=True)
+            waits.append(round((row(bound, "A")["read_after"] - datetime.now(UTC)).total_seconds(), -1))
         assert waits == [100, 200, 350, 350]
-        book.status_history.store(CTX, [report("A", event("COMPLETED", 9, "e-2"))])
-        assert row(book, "A")["reads"] == 0
+        bound.status_history.store(CTX, [report("A", event("COMPLETED", 9, "e-2"))])
+        assert row(bound, "A")["reads"] == 0
 
-    def test_only_ours_are_overdue_and_final_ones_until_they_are_settled(self, book, clerk) -> None:
-        clerk.imported("1", "OMS1")
-        clerk.imported("2", "OMS2")
-        book.status_history.store(
+    def test_only_ours_are_overdue_and_final_ones_until_they_are_settled(self, bound, driver) -> None:
+        driver.imported("1", "OMS1")
+        driver.imported("2", "OMS2")
+        bound.status_history.store(
             CTX, [report("N-1", event("NEW")), report("N-2", event("COMPLETED")), report("ELSEWHERE", event("NEW"))]
         )
-        book.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
-        assert self.due(book, 0.0) == ["N-1", "N-2"]
-        assert self.due(book) == []
-        assert book.status_reads.settle_final(ACCOUNT, FINAL, 60.0) == 0
-        assert book.status_reads.settle_final(ACCOUNT, FINAL, 0.0) == 1
-        assert self.due(book, 0.0) == ["N-1"]
-        book.status_history.store(CTX, [report("N-2", event("ERROR", 90, "e-2"), minutes=91)])
-        assert self.due(book, 0.0) == ["N-1", "N-2"], "something new was reported"
+        bound.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 60, 60)
+        assert self.due(bound, 0.0) == ["N-1", "N-2"]
+        assert self.due(bound) == []
+        assert bound.status_reads.settle_final(ACCOUNT, FINAL, 60.0) == 0
+        assert bound.status_reads.settle_final(ACCOUNT, FINAL, 0.0) == 1
+        assert self.due(bound, 0.0) == ["N-1"]
+        bound.status_history.store(CTX, [report("N-2", event("ERROR", 90, "e-2"), minutes=91)])
+        assert self.due(bound, 0.0) == ["N-1", "N-2"], "something new was reported"
 
-    def test_a_new_reason_for_doubt_is_due_immediately(self, book) -> None:
+    def test_a_new_reason_for_doubt_is_due_immediately(self, bound) -> None:
         def poll(*events: StatusEvent, minutes: float) -> None:
-            book.status_history.store(
+            bound.status_history.store(
                 CTX, [replace(report("A", *events, channel=Channel.POLL, minutes=minutes), history=True)], final=FINAL
             )
 
         both = event("NEW"), event("COMPLETED", 5, "e-2")
         poll(*both, minutes=10)
         poll(both[0], minutes=11)
-        assert self.due(book) == ["A"]
-        book.status_history.store(CTX, [read("A", *both, minutes=12)])
-        book.status_reads.record(ACCOUNT, ["A"], 900.0, 3600.0, answered=True)
+        assert self.due(bound) == ["A"]
+        bound.status_history.store(CTX, [read("A", *both, minutes=12)])
+        bound.status_reads.record(ACCOUNT, ["A"], 900.0, 3600.0, answered=True)
         poll(both[0], minutes=13)
-        assert self.due(book) == [], "the same reason as before waits its time"
+        assert self.due(bound) == [], "the same reason as before waits its time"
         poll(minutes=14)
-        assert self.due(book) == ["A"]
+        assert self.due(bound) == ["A"]
 
-    def test_an_order_that_the_service_never_named_is_asked_for(self, book, clerk) -> None:
-        clerk.imported("1", "OMS1")
+    def test_an_order_that_the_service_never_named_is_asked_for(self, bound, driver) -> None:
+        driver.imported("1", "OMS1")
         ours = OwnOrders(("shop_to_oms",), "order_number")
-        assert book.statuses.match(ACCOUNT, ours, 3600.0, 7200.0) == 0
-        assert book.statuses.match(ACCOUNT, ours, -1.0, 7200.0) == 1
-        assert self.due(book) == ["N-1"]
+        assert bound.statuses.match(ACCOUNT, ours, 3600.0, 7200.0) == 0
+        assert bound.statuses.match(ACCOUNT, ours, -1.0, 7200.0) == 1
+        assert self.due(bound) == ["N-1"]
 
 
 class TestMatching:
     OURS = OwnOrders(("shop_to_oms",), "destination_key")
 
-    def test_by_the_key_at_the_destination(self, book, clerk) -> None:
-        number = clerk.imported("1", "OMS1")
-        book.status_history.store(CTX, [report("KEY-N-1", event("NEW")), report("N-1", event("NEW"))])
-        book.statuses.match(ACCOUNT, self.OURS, 1e6, 0)
-        assert row(book, "KEY-N-1")["submission_id"] == number
-        assert [found["order_number"] for found in book.statuses.recent(unmatched=True)] == ["N-1"]
+    def test_by_the_key_at_the_destination(self, bound, driver) -> None:
+        number = driver.imported("1", "OMS1")
+        bound.status_history.store(CTX, [report("KEY-N-1", event("NEW")), report("N-1", event("NEW"))])
+        bound.statuses.match(ACCOUNT, self.OURS, 1e6, 0)
+        assert row(bound, "KEY-N-1")["submission_id"] == number
+        assert [found["order_number"] for found in bound.statuses.recent(unmatched=True)] == ["N-1"]
 
-    def test_only_of_the_pipelines_that_it_fulfils(self, book, clerk) -> None:
-        clerk.imported("1", "OMS1")
-        book.status_history.store(CTX, [report("KEY-N-1", event("NEW"))])
-        assert book.statuses.match(ACCOUNT, OwnOrders(("another",), "destination_key"), 1e6, 0) == 0
+    def test_only_of_the_pipelines_that_it_fulfils(self, bound, driver) -> None:
+        driver.imported("1", "OMS1")
+        bound.status_history.store(CTX, [report("KEY-N-1", event("NEW"))])
+        assert bound.statuses.match(ACCOUNT, OwnOrders(("another",), "destination_key"), 1e6, 0) == 0
 
-    def test_imported_orders_take_precedence_over_others(self, book, clerk) -> None:
-        number = clerk.imported("1", "OMS1")
-        clerk.receive(offer("9", order_number="N-1", lineage="OTHER"))
-        book.status_history.store(CTX, [report("N-1", event("NEW"))])
-        book.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
-        assert row(book, "N-1")["submission_id"] == number
+    def test_imported_orders_take_precedence_over_others(self, bound, driver) -> None:
+        number = driver.imported("1", "OMS1")
+        driver.receive(offer("9", order_number="N-1", lineage="OTHER"))
+        bound.status_history.store(CTX, [report("N-1", event("NEW"))])
+        bound.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
+        assert row(bound, "N-1")["submission_id"] == number
 
 
 class TestFollowing:
     @pytest.fixture
-    def followed(self, book: Ledger, clerk) -> Ledger:
-        clerk.imported("1", "OMS1")
-        book.status_history.store(CTX, [report("N-1", parcel("IN_TRANSIT"))])
-        book.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
-        return book
+    def followed(self, bound: Ledger, driver) -> Ledger:
+        driver.imported("1", "OMS1")
+        bound.status_history.store(CTX, [report("N-1", parcel("IN_TRANSIT"))])
+        bound.statuses.match(ACCOUNT, OwnOrders(("shop_to_oms",), "order_number"), 1e6, 0)
+        return bound
 
     def test_once_for_each_state(self, followed) -> None:
         (due,) = followed.statuses.due_follow_ups(ACCOUNT)

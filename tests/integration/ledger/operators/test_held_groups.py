@@ -20,158 +20,158 @@ from tests.support.offers import offer
 NAME = "shop_to_oms"
 
 
-def send(clerk, *works):
+def send(driver, *works):
     """What goes on is sent and imported, in this order."""
     for work in works:
-        (ready,), _ = clerk.make_ready(work)
-        clerk.claim(ready)
-        assert clerk.settle(ready, SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{work.source_id}") == []
+        (ready,), _ = driver.make_ready(work)
+        driver.claim(ready)
+        assert driver.settle(ready, SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{work.source_id}") == []
 
 
-def one_order(clerk, *source_ids, customer="C-1", lineage="L", **more):
+def one_order(driver, *source_ids, customer="C-1", lineage="L", **more):
     return [offer(s, lineage=lineage, customer_number=customer, base_number="N", **more) for s in source_ids]
 
 
-def states(clerk, *source_ids):
-    return [clerk.state(source_id) for source_id in source_ids]
+def states(driver, *source_ids):
+    return [driver.state(source_id) for source_id in source_ids]
 
 
-def held_pair(clerk):
+def held_pair(driver):
     """Two customers under one uuid."""
-    clerk.receive(*one_order(clerk, "1"), *one_order(clerk, "2", customer="C-2"))
-    assert clerk.resolve() == []
-    assert states(clerk, "1", "2") == ["held", "held"]
+    driver.receive(*one_order(driver, "1"), *one_order(driver, "2", customer="C-2"))
+    assert driver.resolve() == []
+    assert states(driver, "1", "2") == ["held", "held"]
 
 
 @pytest.mark.parametrize("number", ["N-1", "N-2"])
-def test_separate_lets_both_orders_of_a_pair_go_on_whichever_is_named(clerk, number):
-    held_pair(clerk)
-    (group,) = clerk.ledger.decisions.held_groups(NAME)
+def test_separate_lets_both_orders_of_a_pair_go_on_whichever_is_named(driver, number):
+    held_pair(driver)
+    (group,) = driver.ledger.decisions.held_groups(NAME)
     assert (group.number, group.choices) == ("N-2", ("replacement", "separate", "discard"))
-    assert clerk.ledger.decisions.decide(number, "separate", "two orders", "ann", shown=group.seen) == sorted(
+    assert driver.ledger.decisions.decide(number, "separate", "two orders", "ann", shown=group.seen) == sorted(
         group.seen
     )
-    works = clerk.resolve()
+    works = driver.resolve()
     assert [work.source_id for work in works] == ["1", "2"]
-    send(clerk, *works)
-    assert clerk.ledger.decisions.held_groups() == []
-    assert sorted(clerk.due()) == ["N-1", "N-2"]
+    send(driver, *works)
+    assert driver.ledger.decisions.held_groups() == []
+    assert sorted(driver.due()) == ["N-1", "N-2"]
 
 
-def test_versions_that_agree_stay_one_order_where_another_one_is_separate(clerk):
+def test_versions_that_agree_stay_one_order_where_another_one_is_separate(driver):
     """The first was superseded by its newer version before the contradicting one came."""
-    clerk.receive(*one_order(clerk, "1", "2"))
-    (work,) = clerk.resolve()
-    clerk.make_ready(work)
-    clerk.receive(*one_order(clerk, "3", customer="C-2"))
-    assert clerk.resolve() == []
-    assert states(clerk, "1", "2", "3") == ["held", "held", "held"]
-    clerk.ledger.decisions.decide("N-3", "separate", "two orders", "ann")
-    works = clerk.resolve()
+    driver.receive(*one_order(driver, "1", "2"))
+    (work,) = driver.resolve()
+    driver.make_ready(work)
+    driver.receive(*one_order(driver, "3", customer="C-2"))
+    assert driver.resolve() == []
+    assert states(driver, "1", "2", "3") == ["held", "held", "held"]
+    driver.ledger.decisions.decide("N-3", "separate", "two orders", "ann")
+    works = driver.resolve()
     assert [work.source_id for work in works] == ["2", "3"]
-    assert states(clerk, "1", "2", "3") == ["superseded", "received", "received"]
-    assert clerk.due() == []
-    send(clerk, works[1])
-    assert clerk.due() == ["N-3"], "the first one's newer version is not imported yet"
-    send(clerk, works[0])
-    assert sorted(clerk.due()) == ["N-1", "N-2", "N-3"]
+    assert states(driver, "1", "2", "3") == ["superseded", "received", "received"]
+    assert driver.due() == []
+    send(driver, works[1])
+    assert driver.due() == ["N-3"], "the first one's newer version is not imported yet"
+    send(driver, works[0])
+    assert sorted(driver.due()) == ["N-1", "N-2", "N-3"]
 
 
-def test_what_agrees_with_a_newer_imported_version_is_not_sent_beside_it(clerk):
-    clerk.receive(*one_order(clerk, "2"))
-    send(clerk, *clerk.resolve())
-    clerk.receive(*one_order(clerk, "1"), *one_order(clerk, "3", customer="C-2"))
-    assert clerk.resolve() == []
-    assert states(clerk, "1", "3") == ["held", "held"]
-    clerk.ledger.decisions.decide("N-1", "separate", "two orders", "ann")
-    assert [work.source_id for work in clerk.resolve()] == ["3"]
-    assert clerk.state("1") == "superseded"
+def test_what_agrees_with_a_newer_imported_version_is_not_sent_beside_it(driver):
+    driver.receive(*one_order(driver, "2"))
+    send(driver, *driver.resolve())
+    driver.receive(*one_order(driver, "1"), *one_order(driver, "3", customer="C-2"))
+    assert driver.resolve() == []
+    assert states(driver, "1", "3") == ["held", "held"]
+    driver.ledger.decisions.decide("N-1", "separate", "two orders", "ann")
+    assert [work.source_id for work in driver.resolve()] == ["3"]
+    assert driver.state("1") == "superseded"
 
 
-def test_an_older_version_may_not_replace_an_imported_newer_one(clerk):
-    clerk.receive(*one_order(clerk, "2"))
-    send(clerk, *clerk.resolve())
-    clerk.receive(*one_order(clerk, "1", customer="C-2"))
-    assert clerk.resolve() == []
-    (group,) = clerk.ledger.decisions.held_groups(NAME)
+def test_an_older_version_may_not_replace_an_imported_newer_one(driver):
+    driver.receive(*one_order(driver, "2"))
+    send(driver, *driver.resolve())
+    driver.receive(*one_order(driver, "1", customer="C-2"))
+    assert driver.resolve() == []
+    (group,) = driver.ledger.decisions.held_groups(NAME)
     assert group.choices == ("separate", "discard")
     with pytest.raises(IllegalTransitionError, match="an older version cannot replace a newer one"):
-        clerk.ledger.decisions.decide("N-1", "replacement", "x", "ann", cancelled=True)
-    assert clerk.row("2")["cancelled_at"] is None
-    clerk.ledger.decisions.decide("N-1", "separate", "another customer", "ann")
-    send(clerk, *clerk.resolve())
-    assert states(clerk, "1", "2") == ["imported", "imported"]
+        driver.ledger.decisions.decide("N-1", "replacement", "x", "ann", cancelled=True)
+    assert driver.row("2")["cancelled_at"] is None
+    driver.ledger.decisions.decide("N-1", "separate", "another customer", "ann")
+    send(driver, *driver.resolve())
+    assert states(driver, "1", "2") == ["imported", "imported"]
 
 
-def test_a_replacement_supersedes_the_whole_group_and_names_what_is_cancelled(clerk):
-    clerk.receive(*one_order(clerk, "1"))
-    send(clerk, *clerk.resolve())
-    clerk.receive(*one_order(clerk, "2", "3"))
-    assert clerk.resolve() == []
+def test_a_replacement_supersedes_the_whole_group_and_names_what_is_cancelled(driver):
+    driver.receive(*one_order(driver, "1"))
+    send(driver, *driver.resolve())
+    driver.receive(*one_order(driver, "2", "3"))
+    assert driver.resolve() == []
     with pytest.raises(IllegalTransitionError, match="OMS-1"):
-        clerk.ledger.decisions.decide("N-2", "replacement", "x", "ann")
-    clerk.ledger.decisions.decide("N-2", "replacement", "x", "ann", cancelled=True)
-    (work,) = clerk.resolve()
-    assert (work.source_id, clerk.state("2")) == ("3", "superseded")
-    assert clerk.due() == ["N-1"]
-    send(clerk, work)
-    assert sorted(clerk.due()) == ["N-1", "N-2", "N-3"]
+        driver.ledger.decisions.decide("N-2", "replacement", "x", "ann")
+    driver.ledger.decisions.decide("N-2", "replacement", "x", "ann", cancelled=True)
+    (work,) = driver.resolve()
+    assert (work.source_id, driver.state("2")) == ("3", "superseded")
+    assert driver.due() == ["N-1"]
+    send(driver, work)
+    assert sorted(driver.due()) == ["N-1", "N-2", "N-3"]
 
 
-def test_one_order_number_under_two_ids_of_one_uuid_can_be_two_orders(clerk):
-    clerk.receive(*one_order(clerk, "1", order_number="N"), *one_order(clerk, "2", order_number="N"))
-    clerk.ledger.decisions.decide("N", "separate", "two orders", "ann")
-    assert [work.source_id for work in clerk.resolve()] == ["1", "2"]
+def test_one_order_number_under_two_ids_of_one_uuid_can_be_two_orders(driver):
+    driver.receive(*one_order(driver, "1", order_number="N"), *one_order(driver, "2", order_number="N"))
+    driver.ledger.decisions.decide("N", "separate", "two orders", "ann")
+    assert [work.source_id for work in driver.resolve()] == ["1", "2"]
 
 
-def test_a_group_hangs_together_by_lineage_and_by_order_number(clerk):
+def test_a_group_hangs_together_by_lineage_and_by_order_number(driver):
     """The first two share a number, the last two a uuid."""
-    clerk.receive(offer("1"), offer("2", order_number="N-1", lineage="L"))
-    clerk.receive(offer("3", lineage="L"))
-    assert clerk.resolve() == []
-    (group,) = clerk.ledger.decisions.held_groups()
+    driver.receive(offer("1"), offer("2", order_number="N-1", lineage="L"))
+    driver.receive(offer("3", lineage="L"))
+    assert driver.resolve() == []
+    (group,) = driver.ledger.decisions.held_groups()
     assert [one.source_id for one in group.held] == ["1", "2", "3"]
-    assert clerk.ledger.decisions.decide("N-3", "discard", "x", "ann") == sorted(group.seen)
+    assert driver.ledger.decisions.decide("N-3", "discard", "x", "ann") == sorted(group.seen)
 
 
-def test_an_answer_about_a_group_that_has_grown_is_refused(clerk):
-    held_pair(clerk)
-    (group,) = clerk.ledger.decisions.held_groups()
-    clerk.receive(*one_order(clerk, "3"))
-    clerk.resolve()
+def test_an_answer_about_a_group_that_has_grown_is_refused(driver):
+    held_pair(driver)
+    (group,) = driver.ledger.decisions.held_groups()
+    driver.receive(*one_order(driver, "3"))
+    driver.resolve()
     for number in ("N-1", "N-2"):
         with pytest.raises(ConcurrentUpdateError, match="are not the ones shown"):
-            clerk.ledger.decisions.decide(number, "separate", "x", "ann", shown=group.seen)
+            driver.ledger.decisions.decide(number, "separate", "x", "ann", shown=group.seen)
 
 
-def test_a_version_alone_is_sent_or_discarded_and_later_ones_are_compared_with_it(clerk):
-    clerk.receive(offer("2", order_number="N-1-1", base_number="N-1", suffix=1, lineage="L"))
-    assert clerk.resolve() == []
-    (group,) = clerk.ledger.decisions.held_groups()
+def test_a_version_alone_is_sent_or_discarded_and_later_ones_are_compared_with_it(driver):
+    driver.receive(offer("2", order_number="N-1-1", base_number="N-1", suffix=1, lineage="L"))
+    assert driver.resolve() == []
+    (group,) = driver.ledger.decisions.held_groups()
     assert group.choices == ("separate", "discard")
     with pytest.raises(IllegalTransitionError, match="no other version that N-1-1 could replace"):
-        clerk.ledger.decisions.decide("N-1-1", "replacement", "x", "ann")
-    clerk.ledger.decisions.decide("N-1-1", "separate", "send it", "ann")
-    send(clerk, *clerk.resolve())
-    clerk.receive(offer("1", base_number="N-1", lineage="L"))
-    assert clerk.resolve() == []
-    assert clerk.state("1") == "superseded", "its newer version was sent: it is not sent beside it"
+        driver.ledger.decisions.decide("N-1-1", "replacement", "x", "ann")
+    driver.ledger.decisions.decide("N-1-1", "separate", "send it", "ann")
+    send(driver, *driver.resolve())
+    driver.receive(offer("1", base_number="N-1", lineage="L"))
+    assert driver.resolve() == []
+    assert driver.state("1") == "superseded", "its newer version was sent: it is not sent beside it"
 
 
-def test_what_the_machine_holds_is_only_discarded(clerk):
-    clerk.receive(offer("1"))
-    (work,) = clerk.resolve()
-    clerk.ledger.validation.hold(clerk.ctx, [(work, "card_data_removed")], {})
-    (group,) = clerk.ledger.decisions.held_groups()
+def test_what_the_machine_holds_is_only_discarded(driver):
+    driver.receive(offer("1"))
+    (work,) = driver.resolve()
+    driver.ledger.validation.hold(driver.ctx, [(work, "card_data_removed")], {})
+    (group,) = driver.ledger.decisions.held_groups()
     assert group.choices == ("discard",)
     with pytest.raises(IllegalTransitionError, match="separate does not apply to an order held as card_data_removed"):
-        clerk.ledger.decisions.decide("N-1", "separate", "x", "ann")
+        driver.ledger.decisions.decide("N-1", "separate", "x", "ann")
 
 
-def test_a_replacement_is_not_offered_before_a_doubt_is_settled(clerk):
-    clerk.in_doubt("1")
-    clerk.receive(offer("2", order_number="N-1", lineage="other"))
-    (group,) = clerk.ledger.decisions.held_groups()
+def test_a_replacement_is_not_offered_before_a_doubt_is_settled(driver):
+    driver.in_doubt("1")
+    driver.receive(offer("2", order_number="N-1", lineage="other"))
+    (group,) = driver.ledger.decisions.held_groups()
     assert group.choices == ("separate", "discard")
 
 
@@ -209,7 +209,7 @@ def member(row):
     return GroupMember(**{name: row[name] for name in names}, items=tuple(row["items"]), decided=row["decided"])
 
 
-def test_any_answer_closes_any_held_group(sqlite_template, clerk_class):
+def test_any_answer_closes_any_held_group(sqlite_template, driver_class):
     @settings(
         max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.reuse, Phase.generate]
     )
@@ -219,10 +219,10 @@ def test_any_answer_closes_any_held_group(sqlite_template, clerk_class):
             shutil.copy(sqlite_template, Path(folder) / "l.sqlite")
             ledger = Ledger.open(f"sqlite:///{folder}/l.sqlite")
             ledger.runs.bind(NAME, "source", "oms")
-            clerk = clerk_class(ledger)
-            ledger.runs.begin(clerk.ctx, "test", 0)
+            driver = driver_class(ledger)
+            ledger.runs.begin(driver.ctx, "test", 0)
             try:
-                _walk(clerk, offers, waves, order, data)
+                _walk(driver, offers, waves, order, data)
                 assert ledger.accounting.invariant_violations() == []
             finally:
                 ledger.close()
@@ -230,7 +230,7 @@ def test_any_answer_closes_any_held_group(sqlite_template, clerk_class):
     closed()
 
 
-def _walk(clerk, offers, waves, order, data):
+def _walk(driver, offers, waves, order, data):
     rows = [
         offer(
             str(n),
@@ -246,26 +246,26 @@ def _walk(clerk, offers, waves, order, data):
     order.shuffle(rows)
     parts = [rows[n :: len(waves)] for n in range(len(waves))]
     for wave, part in zip(waves, parts, strict=True):
-        clerk.receive(*part)
-        works = evaluate(clerk)
+        driver.receive(*part)
+        works = evaluate(driver)
         if wave == "send":
-            send_all(clerk, works)
+            send_all(driver, works)
     for _ in range(4 * len(rows)):
-        groups = clerk.ledger.decisions.held_groups()
+        groups = driver.ledger.decisions.held_groups()
         if not groups:
             break
         group = groups[0]
         choice = data.draw(st.sampled_from(group.choices))
         number = data.draw(st.sampled_from(sorted(group.numbers)))
-        clerk.ledger.decisions.decide(number, choice, "x", "ann", shown=group.seen, cancelled=True)
-        assert not {w.id for w in clerk.ledger.worklist.get(group.seen) if w.state == "held"}, (
+        driver.ledger.decisions.decide(number, choice, "x", "ann", shown=group.seen, cancelled=True)
+        assert not {w.id for w in driver.ledger.worklist.get(group.seen) if w.state == "held"}, (
             "one answer closes the group"
         )
-        works = evaluate(clerk)
-        assert not {w.id for w in clerk.ledger.worklist.get(group.seen) if w.state == "held"}, "and it stays closed"
-        going = [member(r) for r in everything(clerk) if r["id"] in {w.id for w in works} & group.seen.keys()]
+        works = evaluate(driver)
+        assert not {w.id for w in driver.ledger.worklist.get(group.seen) if w.state == "held"}, "and it stays closed"
+        going = [member(r) for r in everything(driver) if r["id"] in {w.id for w in works} & group.seen.keys()]
         if choice == "separate":
-            sides = [[member(r) for r in everything(clerk) if r["lineage"] == one.lineage] for one in going]
+            sides = [[member(r) for r in everything(driver) if r["lineage"] == one.lineage] for one in going]
             assert all(
                 any(
                     not same_order(x, y, 0.5)
@@ -279,43 +279,43 @@ def _walk(clerk, offers, waves, order, data):
             ), "versions that agree are not two orders"
         elif choice == "replacement":
             assert [one.id for one in going] == [group.newest.id]
-        nothing_early(clerk)
-        send_all(clerk, works)
-    send_all(clerk, evaluate(clerk))
-    assert clerk.ledger.decisions.held_groups() == []
-    for row in everything(clerk):
+        nothing_early(driver)
+        send_all(driver, works)
+    send_all(driver, evaluate(driver))
+    assert driver.ledger.decisions.held_groups() == []
+    for row in everything(driver):
         assert row["state"] in {"imported", "superseded", "discarded"}, row["state"]
         if row["state"] == "superseded":
             assert any(
                 other["lineage"] == row["lineage"]
                 and other["version"] > row["version"]
                 and other["state"] in {"imported", "discarded"}
-                for other in everything(clerk)
+                for other in everything(driver)
             ), "superseded by nothing"
 
 
-def evaluate(clerk):
+def evaluate(driver):
     """The next run, and the one in which what waits is due."""
-    ids = [row["id"] for row in everything(clerk) if row["state"] in {"received", "waiting"}]
-    return clerk.ledger.versions.resolve(clerk.ctx, ids, VersionPolicies(), None)
+    ids = [row["id"] for row in everything(driver) if row["state"] in {"received", "waiting"}]
+    return driver.ledger.versions.resolve(driver.ctx, ids, VersionPolicies(), None)
 
 
-def everything(clerk):
-    return [life for n in range(1, 6) for life in clerk.ledger.queries.find(str(n)) if life["source_id"] == str(n)]
+def everything(driver):
+    return [life for n in range(1, 6) for life in driver.ledger.queries.find(str(n)) if life["source_id"] == str(n)]
 
 
-def send_all(clerk, works):
+def send_all(driver, works):
     for work in works:
-        mark = clerk.ledger.payloads.key_suffixes([work.id]).get(work.id, "")
-        ready = clerk.ready_of(work, destination_key=f"KEY-{work.order_number}{mark}")
-        made, _ = clerk.ledger.payloads.make_ready(clerk.ctx, [ready])
+        mark = driver.ledger.payloads.key_suffixes([work.id]).get(work.id, "")
+        ready = driver.ready_of(work, destination_key=f"KEY-{work.order_number}{mark}")
+        made, _ = driver.ledger.payloads.make_ready(driver.ctx, [ready])
         for number in made:
-            clerk.claim(number)
-            clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{number}")
+            driver.claim(number)
+            driver.settle(number, SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{number}")
 
 
-def nothing_early(clerk):
-    due, rows = set(clerk.due()), everything(clerk)
+def nothing_early(driver):
+    due, rows = set(driver.due()), everything(driver)
     settled = {row["order_number"] for row in rows if row["state"] in {"imported", "discarded"}}
     for row in rows:
         if row["order_number"] in due:

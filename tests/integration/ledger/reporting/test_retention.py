@@ -22,60 +22,60 @@ PIPELINE = "shop_to_oms"
 LATER = datetime.now(UTC) + timedelta(days=1)
 
 
-def confirm(ledger: Ledger, clerk: Any) -> None:
+def confirm(ledger: Ledger, driver: Any) -> None:
     due = [entry.id for entry in ledger.acknowledgements.due(PIPELINE, 100)]
-    ledger.acknowledgements.mark_sent(clerk.ctx, due)
-    ledger.acknowledgements.record_answers(clerk.ctx, dict.fromkeys(due, Acknowledgement(accepted=True)))
+    ledger.acknowledgements.mark_sent(driver.ctx, due)
+    ledger.acknowledgements.record_answers(driver.ctx, dict.fromkeys(due, Acknowledgement(accepted=True)))
 
 
-def imported(clerk: Any, source_id: str, **changes: Any) -> int:
-    clerk.receive(offer(source_id, **changes))
-    number: int = clerk.make_ready(*clerk.resolve())[0][0]
-    clerk.claim(number)
-    clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id=f"OMS{source_id}", body="Jane Doe")
+def imported(driver: Any, source_id: str, **changes: Any) -> int:
+    driver.receive(offer(source_id, **changes))
+    number: int = driver.make_ready(*driver.resolve())[0][0]
+    driver.claim(number)
+    driver.settle(number, SendOutcome.IMPORTED, status=201, oms_id=f"OMS{source_id}", body="Jane Doe")
     return number
 
 
-def test_open_orders_keep_raw_order_and_payloads(ledger: Ledger, clerk: Any) -> None:
-    clerk.all_ready("1", "2")
-    number = clerk.work("1").id
-    clerk.claim(number)
-    clerk.settle(number, SendOutcome.THROTTLED)
+def test_open_orders_keep_raw_order_and_payloads(ledger: Ledger, driver: Any) -> None:
+    driver.all_ready("1", "2")
+    number = driver.work("1").id
+    driver.claim(number)
+    driver.settle(number, SendOutcome.THROTTLED)
     needed = ledger.retention.required_rows(PIPELINE)
-    assert {batch: dict(parts) for batch, parts in needed.raw.items()} == {clerk.last_batch: {0: {0, 1}}}
+    assert {batch: dict(parts) for batch, parts in needed.raw.items()} == {driver.last_batch: {0: {0, 1}}}
     assert dict(needed.payloads) == {"p/payloads-00000.jsonl.gz": {0}}
 
 
-def test_settled_is_only_what_its_source_knows_of(ledger: Ledger, clerk: Any) -> None:
-    imported(clerk, "1")
+def test_settled_is_only_what_its_source_knows_of(ledger: Ledger, driver: Any) -> None:
+    imported(driver, "1")
     assert ledger.retention.required_rows(PIPELINE).raw
     assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
-    confirm(ledger, clerk)
+    confirm(ledger, driver)
     assert (ledger.retention.required_rows(PIPELINE).raw, ledger.retention.required_rows(PIPELINE).payloads) == ({}, {})
 
 
-def test_what_a_review_shows_for_comparison_is_kept(ledger: Ledger, clerk: Any) -> None:
-    imported(clerk, "1", lineage="L")
-    confirm(ledger, clerk)
-    first = clerk.last_batch
-    clerk.receive(offer("2", lineage="L"))
-    clerk.resolve()
-    assert clerk.state("2") == "held"
-    assert set(ledger.retention.required_rows(PIPELINE).raw) == {first, clerk.last_batch}
+def test_what_a_review_shows_for_comparison_is_kept(ledger: Ledger, driver: Any) -> None:
+    imported(driver, "1", lineage="L")
+    confirm(ledger, driver)
+    first = driver.last_batch
+    driver.receive(offer("2", lineage="L"))
+    driver.resolve()
+    assert driver.state("2") == "held"
+    assert set(ledger.retention.required_rows(PIPELINE).raw) == {first, driver.last_batch}
     assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
 
 
-def test_changed_content_that_came_while_in_doubt_is_kept(ledger: Ledger, clerk: Any) -> None:
-    clerk.in_doubt("1")
-    first = clerk.last_batch
-    clerk.receive(offer("1", content_hash="other"))
-    assert set(ledger.retention.required_rows(PIPELINE).raw) == {first, clerk.last_batch}
+def test_changed_content_that_came_while_in_doubt_is_kept(ledger: Ledger, driver: Any) -> None:
+    driver.in_doubt("1")
+    first = driver.last_batch
+    driver.receive(offer("1", content_hash="other"))
+    assert set(ledger.retention.required_rows(PIPELINE).raw) == {first, driver.last_batch}
 
 
 @pytest.mark.parametrize("value", ["partly", "shipped"])
-def test_partly_reported_parcels_keep_the_requested_steps(ledger: Ledger, clerk: Any, value: str) -> None:
-    number = imported(clerk, "1")
-    confirm(ledger, clerk)
+def test_partly_reported_parcels_keep_the_requested_steps(ledger: Ledger, driver: Any, value: str) -> None:
+    number = imported(driver, "1")
+    confirm(ledger, driver)
     change = submission.update().where(submission.c.id == number)
     ledger.database.write(lambda tx: tx.run(change.values(shipped=value)))
     assert bool(ledger.retention.required_rows(PIPELINE).raw) is (value == "partly")
@@ -104,27 +104,27 @@ def test_a_kept_notice_loses_its_text_after_its_time_and_waits_on(ledger: Ledger
     assert [row["raw"] for row in ledger.shipments.recent()] == [""]
 
 
-def test_it_removes_personal_data_and_keeps_the_accounting(ledger: Ledger, clerk: Any) -> None:
-    number = imported(clerk, "1", customer_po="PO of Jane Doe")
-    clerk.receive(offer("2", customer_po="PO of John Doe"))
-    confirm(ledger, clerk)
-    before = clerk.row("1")
+def test_it_removes_personal_data_and_keeps_the_accounting(ledger: Ledger, driver: Any) -> None:
+    number = imported(driver, "1", customer_po="PO of Jane Doe")
+    driver.receive(offer("2", customer_po="PO of John Doe"))
+    confirm(ledger, driver)
+    before = driver.row("1")
     assert ledger.retention.remove_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10) == 0, "too early"
     assert ledger.retention.with_personal_data(PIPELINE, LATER) == [number]
     assert ledger.retention.remove_personal_data(PIPELINE, LATER, 10) == 1
     assert ledger.retention.remove_personal_data(PIPELINE, LATER, 10) == 0, "nothing is left to do"
-    after = clerk.row("1")
+    after = driver.row("1")
     assert (after["customer_po"], after["attempts"][0]["body"]) == ("", REMOVED_BODY)
     changed = {"customer_po", "attempts"}
     assert {k: v for k, v in after.items() if k not in changed} == {k: v for k, v in before.items() if k not in changed}
-    assert clerk.row("2")["customer_po"] == "PO of John Doe", "it is open"
+    assert driver.row("2")["customer_po"] == "PO of John Doe", "it is open"
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-def test_a_portion_at_a_time(ledger: Ledger, clerk: Any, limit: int) -> None:
+def test_a_portion_at_a_time(ledger: Ledger, driver: Any, limit: int) -> None:
     for source_id in ("1", "2", "3"):
-        imported(clerk, source_id)
-    confirm(ledger, clerk)
+        imported(driver, source_id)
+    confirm(ledger, driver)
     done = []
     while portion := ledger.retention.remove_personal_data(PIPELINE, LATER, limit):
         done.append(portion)
@@ -134,7 +134,7 @@ def test_a_portion_at_a_time(ledger: Ledger, clerk: Any, limit: int) -> None:
 ACCOUNT = RunContext("shop_status", "poll-1")
 
 
-def told(number: str, channel: Channel, *statuses: str, note: str = "to Jane") -> StatusReport:
+def status_report(number: str, channel: Channel, *statuses: str, note: str = "to Jane") -> StatusReport:
     """Events of an order with texts about people; a read shows the whole history."""
     at = datetime(2026, 5, 1, tzinfo=UTC)
     events = tuple(
@@ -152,13 +152,14 @@ def status_of(ledger: Ledger, number: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def described(ledger: Ledger, clerk: Any) -> int:
+def described(ledger: Ledger, driver: Any) -> int:
     """A settled order with statuses; what follows from them was done."""
-    number = imported(clerk, "1")
-    confirm(ledger, clerk)
+    number = imported(driver, "1")
+    confirm(ledger, driver)
     ledger.status_history.bind("shop_status", "vendor:account")
     ledger.status_history.store(
-        ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED"), told("N-2", Channel.BY_ID, "LOADED")]
+        ACCOUNT,
+        [status_report("N-1", Channel.BY_ID, "LOADED", "DELIVERED"), status_report("N-2", Channel.BY_ID, "LOADED")],
     )
     ledger.statuses.match("shop_status", OwnOrders((PIPELINE,), "order_number"), 1e9, 0.0)
     for order in ledger.statuses.due_follow_ups("shop_status"):
@@ -183,16 +184,18 @@ def test_it_removes_personal_data_from_statuses_and_keeps_the_statuses(ledger: L
 @pytest.mark.parametrize("channel", [Channel.BY_ID, Channel.POLL, Channel.WEBHOOK])
 def test_the_same_event_again_is_no_correction(ledger: Ledger, described: int, channel: Channel) -> None:
     ledger.retention.remove_personal_data(PIPELINE, LATER, 10)
-    again = ledger.status_history.store(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED")])
+    again = ledger.status_history.store(ACCOUNT, [status_report("N-1", channel, "LOADED", "DELIVERED")])
     assert (again.new, again.corrected, again.deleted, again.doubtful, again.changed) == (0, 0, 0, 0, 0)
     assert {e["detail"] for e in status_of(ledger, described)["events"]} == {REMOVED_BODY}
-    corrected = ledger.status_history.store(ACCOUNT, [told("N-1", channel, "LOADED", "DELIVERED", note="to Joe")])
+    corrected = ledger.status_history.store(
+        ACCOUNT, [status_report("N-1", channel, "LOADED", "DELIVERED", note="to Joe")]
+    )
     assert (corrected.new, corrected.corrected) == (0, 2)
 
 
 def test_texts_of_statuses_that_are_not_final_are_kept(ledger: Ledger, described: int) -> None:
     ledger.retention.remove_personal_data(PIPELINE, LATER, 10)
-    ledger.status_history.store(ACCOUNT, [told("N-1", Channel.BY_ID, "LOADED", "DELIVERED", "RETURNED")])
+    ledger.status_history.store(ACCOUNT, [status_report("N-1", Channel.BY_ID, "LOADED", "DELIVERED", "RETURNED")])
     assert ledger.retention.with_personal_data(PIPELINE, LATER) == [], "what follows from it is not done"
     (order,) = ledger.statuses.due_follow_ups("shop_status")
     ledger.statuses.record_follow_up("shop_status", order, [], "somebody has to look")
@@ -210,22 +213,22 @@ def test_texts_about_orders_that_are_nobodys(ledger: Ledger, described: int) -> 
     assert ledger.retention.remove_status_texts("shop_status", LATER, 10) == 1
     assert ledger.retention.unmatched_status_texts("shop_status", LATER) == []
     assert {e["detail"] for e in status_of(ledger, described)["events"]} == {"to Jane"}, "its pipeline decides"
-    assert ledger.status_history.store(ACCOUNT, [told("N-2", Channel.BY_ID, "LOADED")]).corrected == 0
+    assert ledger.status_history.store(ACCOUNT, [status_report("N-2", Channel.BY_ID, "LOADED")]).corrected == 0
 
 
-def test_when_batches_and_runs_were(ledger: Ledger, clerk: Any) -> None:
+def test_when_batches_and_runs_were(ledger: Ledger, driver: Any) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
-    clerk.receive(offer("1"), fetched_at=moment)
-    assert ledger.retention.batch_fetch_times(PIPELINE) == {clerk.last_batch: moment}
+    driver.receive(offer("1"), fetched_at=moment)
+    assert ledger.retention.batch_fetch_times(PIPELINE) == {driver.last_batch: moment}
     assert list(ledger.retention.run_start_times(PIPELINE)) == ["run-1"]
 
 
-def test_a_backfill_leaves_what_is_superseded_for_good(ledger: Ledger, clerk: Any) -> None:
+def test_a_backfill_leaves_what_is_superseded_for_good(ledger: Ledger, driver: Any) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
-    clerk.receive(offer("1", lineage="L"), offer("2", lineage="L"), fetched_at=moment)
-    number = clerk.make_ready(*clerk.resolve())[0][0]
-    clerk.claim(number)
-    clerk.settle(number, SendOutcome.IMPORTED, status=201, oms_id="7")
-    assert clerk.state("1") == "superseded"
-    assert ledger.worklist.replay_interval(clerk.ctx, moment, moment + timedelta(days=1)) == 0
-    assert clerk.state("1") == "superseded"
+    driver.receive(offer("1", lineage="L"), offer("2", lineage="L"), fetched_at=moment)
+    number = driver.make_ready(*driver.resolve())[0][0]
+    driver.claim(number)
+    driver.settle(number, SendOutcome.IMPORTED, status=201, oms_id="7")
+    assert driver.state("1") == "superseded"
+    assert ledger.worklist.replay_interval(driver.ctx, moment, moment + timedelta(days=1)) == 0
+    assert driver.state("1") == "superseded"

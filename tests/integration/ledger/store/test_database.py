@@ -120,7 +120,7 @@ def test_other_databases_are_refused(url):
         Ledger.open(url)
 
 
-def test_a_write_rolls_back_whole(ledger, clerk):
+def test_a_write_rolls_back_whole(ledger, driver):
     def half(tx):
         tx.run(sa.text("UPDATE pipeline SET last_sequence = 77"))
         raise RuntimeError("in the middle")
@@ -130,7 +130,7 @@ def test_a_write_rolls_back_whole(ledger, clerk):
     assert ledger.runs.last_sequence("shop_to_oms") == 1
 
 
-def test_a_read_is_one_snapshot_and_cannot_write(ledger, clerk):
+def test_a_read_is_one_snapshot_and_cannot_write(ledger, driver):
     def read(tx):
         before = tx.run(sa.text("SELECT last_sequence FROM pipeline")).scalar()
         ledger.runs.advance_sequence("shop_to_oms")
@@ -208,9 +208,9 @@ def test_the_clock_is_the_database_s(ledger):
     assert abs(moment - datetime.now(UTC)) < timedelta(seconds=5)
 
 
-def test_naive_times_are_not_stored(ledger, clerk):
+def test_naive_times_are_not_stored(ledger, driver):
     with pytest.raises(Exception, match="without a time zone"):
-        clerk.receive(fetched_at=datetime(2026, 1, 1))  # noqa: DTZ001
+        driver.receive(fetched_at=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
 def test_sqlite_files_are_where_they_should_be(sqlite_url):

@@ -57,55 +57,57 @@ def test_sequence_grows_and_a_retry_keeps_its_number(ledger):
     ledger.runs.end(RunContext(NAME, "b"), {"imported": 3})
 
 
-def test_a_new_ledger_proves_its_first_orders_and_only_those(clerk):
-    first = clerk.all_ready("1")
-    assert clerk.ledger.preflight.unverified(NAME) == first, "a new ledger does not know what was sent before it"
-    clerk.ledger.runs.begin(RunContext(NAME, "run-2"), "scheduled", 1)
-    clerk.all_ready("2")
-    assert clerk.ledger.preflight.unverified(NAME) == first, "the first complete answer held all that could have a past"
+def test_a_new_ledger_proves_its_first_orders_and_only_those(driver):
+    first = driver.all_ready("1")
+    assert driver.ledger.preflight.unverified(NAME) == first, "a new ledger does not know what was sent before it"
+    driver.ledger.runs.begin(RunContext(NAME, "run-2"), "scheduled", 1)
+    driver.all_ready("2")
+    assert driver.ledger.preflight.unverified(NAME) == first, (
+        "the first complete answer held all that could have a past"
+    )
 
 
-def test_a_selection_does_not_end_the_start_with_a_past(clerk):
-    clerk.receive(offer("1"), complete=False)
-    clerk.receive(offer("2"))
-    ids = clerk.make_ready(*clerk.resolve())[0]
-    assert clerk.ledger.preflight.unverified(NAME) == ids
+def test_a_selection_does_not_end_the_start_with_a_past(driver):
+    driver.receive(offer("1"), complete=False)
+    driver.receive(offer("2"))
+    ids = driver.make_ready(*driver.resolve())[0]
+    assert driver.ledger.preflight.unverified(NAME) == ids
 
 
-def test_a_ledger_behind_the_store_proves_everything_not_imported(clerk):
-    clerk.imported("1")
-    ready = clerk.all_ready("2")
-    clerk.ledger.preflight.mark_verified(clerk.ctx, ready)
-    assert clerk.ledger.preflight.unverified(NAME) == []
-    number = clerk.ledger.runs.begin(RunContext(NAME, "run-2"), "scheduled", store_sequence=7)
+def test_a_ledger_behind_the_store_proves_everything_not_imported(driver):
+    driver.imported("1")
+    ready = driver.all_ready("2")
+    driver.ledger.preflight.mark_verified(driver.ctx, ready)
+    assert driver.ledger.preflight.unverified(NAME) == []
+    number = driver.ledger.runs.begin(RunContext(NAME, "run-2"), "scheduled", store_sequence=7)
     assert number == 8, "past what the store has seen"
-    assert clerk.ledger.preflight.unverified(NAME) == ready
-    clerk.receive(offer("3"))
-    assert len(clerk.ledger.preflight.unverified(NAME)) == 1
-    ids = clerk.make_ready(*clerk.resolve())[0]
-    assert clerk.ledger.preflight.unverified(NAME) == ready + ids
+    assert driver.ledger.preflight.unverified(NAME) == ready
+    driver.receive(offer("3"))
+    assert len(driver.ledger.preflight.unverified(NAME)) == 1
+    ids = driver.make_ready(*driver.resolve())[0]
+    assert driver.ledger.preflight.unverified(NAME) == ready + ids
 
 
-def test_a_run_in_step_with_the_store_proves_nothing_again(clerk):
-    ready = clerk.all_ready("1")
-    clerk.ledger.preflight.mark_verified(clerk.ctx, ready)
-    clerk.ledger.runs.begin(RunContext(NAME, "run-2"), "scheduled", store_sequence=1)
-    assert clerk.ledger.preflight.unverified(NAME) == []
-    clerk.ledger.runs.begin(RunContext(NAME, "run-3"), "scheduled", store_sequence=2, behind=True)
-    assert clerk.ledger.preflight.unverified(NAME) == ready
+def test_a_run_in_step_with_the_store_proves_nothing_again(driver):
+    ready = driver.all_ready("1")
+    driver.ledger.preflight.mark_verified(driver.ctx, ready)
+    driver.ledger.runs.begin(RunContext(NAME, "run-2"), "scheduled", store_sequence=1)
+    assert driver.ledger.preflight.unverified(NAME) == []
+    driver.ledger.runs.begin(RunContext(NAME, "run-3"), "scheduled", store_sequence=2, behind=True)
+    assert driver.ledger.preflight.unverified(NAME) == ready
 
 
-def test_found_before_its_first_post_means_imported(clerk):
-    one, two = clerk.all_ready("1", "2")
-    assert clerk.ledger.preflight.mark_already_imported(clerk.ctx, {one: "OMS77"}, "external_id") == [one]
-    clerk.ledger.preflight.mark_verified(clerk.ctx, [two])
-    assert clerk.ledger.preflight.unverified(NAME) == []
-    assert clerk.row("1")["state"] == "imported"
-    assert clerk.row("1")["oms_id"] == "OMS77"
-    assert clerk.events("1")[-2:] == [("ready", "sending"), ("sending", "imported")]
-    assert clerk.row("1")["attempts"] == [], "nothing was sent"
-    assert clerk.due() == ["N-1"]
-    assert clerk.ledger.preflight.mark_already_imported(clerk.ctx, {one: "OMS78"}, "external_id") == []
+def test_found_before_its_first_post_means_imported(driver):
+    one, two = driver.all_ready("1", "2")
+    assert driver.ledger.preflight.mark_already_imported(driver.ctx, {one: "OMS77"}, "external_id") == [one]
+    driver.ledger.preflight.mark_verified(driver.ctx, [two])
+    assert driver.ledger.preflight.unverified(NAME) == []
+    assert driver.row("1")["state"] == "imported"
+    assert driver.row("1")["oms_id"] == "OMS77"
+    assert driver.events("1")[-2:] == [("ready", "sending"), ("sending", "imported")]
+    assert driver.row("1")["attempts"] == [], "nothing was sent"
+    assert driver.due() == ["N-1"]
+    assert driver.ledger.preflight.mark_already_imported(driver.ctx, {one: "OMS78"}, "external_id") == []
 
 
 def test_a_pipeline_is_suspended_until_resumed(ledger):

@@ -31,8 +31,8 @@ def test_table_is_the_stated_one():
     for origin, targets in STATED.items():
         straight = {b for a, b in pairwise(STRAIGHT) if a is origin}
         assert TRANSITIONS[origin] == targets | straight, origin
-    judged = {S.READY, S.WAITING, S.SUPERSEDED, S.QUARANTINED, S.HELD, S.DISCARDED}
-    assert TRANSITIONS[S.RECEIVED] == judged
+    evaluated = {S.READY, S.WAITING, S.SUPERSEDED, S.QUARANTINED, S.HELD, S.DISCARDED}
+    assert TRANSITIONS[S.RECEIVED] == evaluated
     assert not TRANSITIONS[S.IMPORTED]
     assert not TRANSITIONS[S.DISCARDED]
     assert set(TRANSITIONS) == set(State)
@@ -69,40 +69,40 @@ class Seen:
     revision: int
 
 
-def test_a_move_outside_the_table_changes_nothing(clerk):
-    number = clerk.imported("1")
-    before = clerk.row("1")
+def test_a_move_outside_the_table_changes_nothing(driver):
+    number = driver.imported("1")
+    before = driver.row("1")
     with pytest.raises(IllegalTransitionError):
-        clerk.ledger.database.write(
-            lambda tx: transition(tx, lock(tx, [number]), State.RECEIVED, TransitionCause(clerk.ctx, "because"))
+        driver.ledger.database.write(
+            lambda tx: transition(tx, lock(tx, [number]), State.RECEIVED, TransitionCause(driver.ctx, "because"))
         )
-    assert clerk.row("1") == before
+    assert driver.row("1") == before
 
 
 @pytest.mark.parametrize("stale", [{"revision": 99}, {"state": "ready"}])
-def test_a_move_needs_state_and_revision_as_they_were_read(clerk, stale):
-    clerk.receive(offer("1"), offer("2"))
-    works = [clerk.work("1"), clerk.work("2")]
+def test_a_move_needs_state_and_revision_as_they_were_read(driver, stale):
+    driver.receive(offer("1"), offer("2"))
+    works = [driver.work("1"), driver.work("2")]
     seen = [Seen(w.id, w.state, w.revision) for w in works]
     seen[1] = replace(seen[1], **stale)
-    events = clerk.events("1"), clerk.events("2")
+    events = driver.events("1"), driver.events("2")
     with pytest.raises(ConcurrentUpdateError):
-        clerk.ledger.database.write(
-            lambda tx: transition(tx, seen, State.HELD, TransitionCause(clerk.ctx, "because", "because"))
+        driver.ledger.database.write(
+            lambda tx: transition(tx, seen, State.HELD, TransitionCause(driver.ctx, "because", "because"))
         )
-    assert (clerk.events("1"), clerk.events("2")) == events, "not even the rows that were not stale"
+    assert (driver.events("1"), driver.events("2")) == events, "not even the rows that were not stale"
     with pytest.raises(ConcurrentUpdateError):
-        clerk.ledger.database.write(lambda tx: update(tx, seen, {w.id: {"customer_po": "x"} for w in seen}))
+        driver.ledger.database.write(lambda tx: update(tx, seen, {w.id: {"customer_po": "x"} for w in seen}))
 
 
-def test_events_say_from_to_when_run_who_and_why(clerk):
-    number = clerk.all_ready("1")[0]
-    clerk.claim(number)
-    clerk.settle(number, SendOutcome.REJECTED, status=400, code="5007")
-    last = clerk.row("1")["events"][-1]
+def test_events_say_from_to_when_run_who_and_why(driver):
+    number = driver.all_ready("1")[0]
+    driver.claim(number)
+    driver.settle(number, SendOutcome.REJECTED, status=400, code="5007")
+    last = driver.row("1")["events"][-1]
     assert (last["from_state"], last["to_state"], last["run"], last["who"]) == ("sending", "rejected", "run-1", "run")
     assert last["why"] == "http_400_5007"
     assert last["at"].tzinfo is not None
-    assert last["revision"] == clerk.work("1").revision
-    revisions = [e["revision"] for e in clerk.row("1")["events"]]
+    assert last["revision"] == driver.work("1").revision
+    revisions = [e["revision"] for e in driver.row("1")["events"]]
     assert revisions == sorted(set(revisions))

@@ -16,53 +16,53 @@ from tests.support.offers import offer
 NAME = "shop_to_oms"
 
 
-def received(clerk):
-    clerk.receive(offer("1"), complete=False)
+def received(driver):
+    driver.receive(offer("1"), complete=False)
 
 
-def waits_for_a_version(clerk):
-    received(clerk)
-    force(clerk, state="waiting", reason="newest_quarantined")
+def waits_for_a_version(driver):
+    received(driver)
+    force(driver, state="waiting", reason="newest_quarantined")
 
 
-def waits_for_its_payment(clerk):
-    received(clerk)
-    clerk.ledger.source_holds.wait(
-        clerk.ctx, [SourceHold(clerk.work("1"), f"{REASON_PREFIX}payment=open", ask_again=True)], 3600.0
+def waits_for_its_payment(driver):
+    received(driver)
+    driver.ledger.source_holds.wait(
+        driver.ctx, [SourceHold(driver.work("1"), f"{REASON_PREFIX}payment=open", ask_again=True)], 3600.0
     )
 
 
-def ready(clerk):
-    clerk.all_ready("1")
+def ready(driver):
+    driver.all_ready("1")
 
 
-def quarantined(clerk):
-    received(clerk)
-    clerk.ledger.validation.quarantine(
-        clerk.ctx, [(clerk.work("1"), [ValidationIssue("required", "/x", "is missing")])]
+def quarantined(driver):
+    received(driver)
+    driver.ledger.validation.quarantine(
+        driver.ctx, [(driver.work("1"), [ValidationIssue("required", "/x", "is missing")])]
     )
 
 
-def rejected(clerk):
-    clerk.claim(*clerk.all_ready("1"))
-    clerk.settle(clerk.work("1").id, SendOutcome.REJECTED, status=400)
+def rejected(driver):
+    driver.claim(*driver.all_ready("1"))
+    driver.settle(driver.work("1").id, SendOutcome.REJECTED, status=400)
 
 
-def held(clerk):
-    received(clerk)
-    clerk.ledger.validation.hold(clerk.ctx, [(clerk.work("1"), "unsure")], {})
+def held(driver):
+    received(driver)
+    driver.ledger.validation.hold(driver.ctx, [(driver.work("1"), "unsure")], {})
 
 
-def sending(clerk):
-    clerk.claim(*clerk.all_ready("1"))
+def sending(driver):
+    driver.claim(*driver.all_ready("1"))
 
 
-def in_doubt(clerk):
-    clerk.in_doubt("1")
+def in_doubt(driver):
+    driver.in_doubt("1")
 
 
-def imported(clerk):
-    clerk.imported("1", "OMS1")
+def imported(driver):
+    driver.imported("1", "OMS1")
 
 
 WAYS = {
@@ -80,21 +80,21 @@ WAYS = {
 NOT_SENT = tuple(name for name in WAYS if name not in AT_DESTINATION)
 
 
-def force(clerk, **values):
-    with clerk.ledger.database.engine.begin() as conn:
+def force(driver, **values):
+    with driver.ledger.database.engine.begin() as conn:
         conn.execute(submission.update().values(values))
 
 
-def cancel(clerk):
-    return clerk.ledger.cancellations.record(clerk.ctx, ["1", "of another shop"])
+def cancel(driver):
+    return driver.ledger.cancellations.record(driver.ctx, ["1", "of another shop"])
 
 
-def tasks(clerk):
-    return [task["order_number"] for task in clerk.ledger.cancellations.unsettled(NAME)]
+def tasks(driver):
+    return [task["order_number"] for task in driver.ledger.cancellations.unsettled(NAME)]
 
 
-def events(clerk):
-    return len(clerk.row("1")["events"])
+def events(driver):
+    return len(driver.row("1")["events"])
 
 
 def test_every_state_that_may_still_be_sent_or_was_sent_is_tried_here():
@@ -103,89 +103,89 @@ def test_every_state_that_may_still_be_sent_or_was_sent_is_tried_here():
 
 
 @pytest.mark.parametrize("way", NOT_SENT)
-def test_an_order_cancelled_before_it_was_sent_is_stopped_once_and_read_again(clerk, way):
-    WAYS[way](clerk)
-    assert cancel(clerk) == RecordedCancellations(sent=0, stopped=1)
-    row = clerk.row("1")
+def test_an_order_cancelled_before_it_was_sent_is_stopped_once_and_read_again(driver, way):
+    WAYS[way](driver)
+    assert cancel(driver) == RecordedCancellations(sent=0, stopped=1)
+    row = driver.row("1")
     assert (row["state"], row["reason"]) == ("waiting", CANCELLED)
-    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == ["1"], (
+    assert driver.ledger.source_holds.due_for_recheck(NAME, 10) == ["1"], (
         "its source is asked for it before anything else happens"
     )
-    assert clerk.claim(row["id"]) == {}
-    assert tasks(clerk) == []
-    before = events(clerk)
-    assert cancel(clerk) == RecordedCancellations()
-    assert events(clerk) == before, "noted once"
+    assert driver.claim(row["id"]) == {}
+    assert tasks(driver) == []
+    before = events(driver)
+    assert cancel(driver) == RecordedCancellations()
+    assert events(driver) == before, "noted once"
 
 
 @pytest.mark.parametrize("reason", [CANCELLED, NOT_RETURNED])
-def test_one_that_waits_to_be_read_again_anyway_is_left_alone(clerk, reason):
-    waits_for_its_payment(clerk)
-    force(clerk, reason=reason)
-    assert cancel(clerk) == RecordedCancellations()
+def test_one_that_waits_to_be_read_again_anyway_is_left_alone(driver, reason):
+    waits_for_its_payment(driver)
+    force(driver, reason=reason)
+    assert cancel(driver) == RecordedCancellations()
 
 
-def test_one_that_was_read_and_withdrawn_is_left_alone(clerk):
-    received(clerk)
-    clerk.ledger.source_holds.wait(
-        clerk.ctx, [SourceHold(clerk.work("1"), f"{REASON_PREFIX}state=cancel", ask_again=False)], 0.0
+def test_one_that_was_read_and_withdrawn_is_left_alone(driver):
+    received(driver)
+    driver.ledger.source_holds.wait(
+        driver.ctx, [SourceHold(driver.work("1"), f"{REASON_PREFIX}state=cancel", ask_again=False)], 0.0
     )
-    assert cancel(clerk) == RecordedCancellations()
-    assert clerk.ledger.source_holds.due_for_recheck(NAME, 10) == []
+    assert cancel(driver) == RecordedCancellations()
+    assert driver.ledger.source_holds.due_for_recheck(NAME, 10) == []
 
 
 @pytest.mark.parametrize("way", AT_DESTINATION)
-def test_an_order_cancelled_while_it_is_sent_becomes_a_task_once_it_is_imported(clerk, way):
-    WAYS[way](clerk)
-    assert cancel(clerk) == RecordedCancellations(sent=1, stopped=0)
-    assert clerk.state("1") == way, "the destination may have it"
+def test_an_order_cancelled_while_it_is_sent_becomes_a_task_once_it_is_imported(driver, way):
+    WAYS[way](driver)
+    assert cancel(driver) == RecordedCancellations(sent=1, stopped=0)
+    assert driver.state("1") == way, "the destination may have it"
     if way == "sending":
-        clerk.settle(clerk.work("1").id, SendOutcome.IMPORTED, status=201, oms_id="OMS1")
+        driver.settle(driver.work("1").id, SendOutcome.IMPORTED, status=201, oms_id="OMS1")
     elif way == "in_doubt":
-        clerk.ledger.decisions.settle_in_doubt("N-1", "OMS1", "found in the OMS", "tester")
-    assert tasks(clerk) == ["N-1"]
+        driver.ledger.decisions.settle_in_doubt("N-1", "OMS1", "found in the OMS", "tester")
+    assert tasks(driver) == ["N-1"]
 
 
 @pytest.mark.parametrize("outcome", [SendOutcome.NOT_SENT, SendOutcome.THROTTLED])
-def test_an_attempt_that_stored_nothing_is_not_repeated_for_a_cancelled_order(clerk, outcome):
-    sending(clerk)
-    assert cancel(clerk).sent == 1
-    number = clerk.work("1").id
-    clerk.settle(number, outcome)
-    assert clerk.state("1") == "ready"
-    assert clerk.claim(number) == {}
-    row = clerk.row("1")
+def test_an_attempt_that_stored_nothing_is_not_repeated_for_a_cancelled_order(driver, outcome):
+    sending(driver)
+    assert cancel(driver).sent == 1
+    number = driver.work("1").id
+    driver.settle(number, outcome)
+    assert driver.state("1") == "ready"
+    assert driver.claim(number) == {}
+    row = driver.row("1")
     assert (row["state"], row["reason"], row["source_cancelled_at"]) == ("waiting", CANCELLED, None)
 
 
 @pytest.mark.parametrize("way", NOT_SENT)
-def test_a_cancellation_that_the_shop_takes_back_lets_the_order_proceed(clerk, way):
-    WAYS[way](clerk)
-    cancel(clerk)
-    clerk.receive(offer("1", content_hash="confirmed again"), complete=False)
-    assert clerk.state("1") == "received"
-    clerk.make_ready(*clerk.resolve())
-    assert len(clerk.claim(clerk.work("1").id)) == 1
+def test_a_cancellation_that_the_shop_takes_back_lets_the_order_proceed(driver, way):
+    WAYS[way](driver)
+    cancel(driver)
+    driver.receive(offer("1", content_hash="confirmed again"), complete=False)
+    assert driver.state("1") == "received"
+    driver.make_ready(*driver.resolve())
+    assert len(driver.claim(driver.work("1").id)) == 1
 
 
 @pytest.mark.parametrize("state", [State.SUPERSEDED, State.DISCARDED])
-def test_a_settled_order_stays_as_it_is(clerk, state):
-    received(clerk)
-    force(clerk, state=state)
+def test_a_settled_order_stays_as_it_is(driver, state):
+    received(driver)
+    force(driver, state=state)
     try:
-        assert cancel(clerk) == RecordedCancellations()
-        assert clerk.state("1") == state
+        assert cancel(driver) == RecordedCancellations()
+        assert driver.state("1") == state
     finally:
-        force(clerk, state="received")
+        force(driver, state="received")
 
 
 @pytest.mark.parametrize("way", NOT_SENT)
-def test_what_an_operator_brings_back_is_stopped_again_by_the_next_run(clerk, way):
-    WAYS[way](clerk)
-    cancel(clerk)
-    force(clerk, state="received", reason="")
+def test_what_an_operator_brings_back_is_stopped_again_by_the_next_run(driver, way):
+    WAYS[way](driver)
+    cancel(driver)
+    force(driver, state="received", reason="")
     try:
-        assert cancel(clerk) == RecordedCancellations(sent=0, stopped=1)
-        assert clerk.state("1") == "waiting"
+        assert cancel(driver) == RecordedCancellations(sent=0, stopped=1)
+        assert driver.state("1") == "waiting"
     finally:
-        assert clerk.row("1")["reason"] == CANCELLED
+        assert driver.row("1")["reason"] == CANCELLED

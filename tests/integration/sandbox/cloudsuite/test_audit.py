@@ -122,8 +122,8 @@ class TestClock:
         async with shop(switches, [order(11, confirm_date="2026-03-01T11:00:00Z")]) as caller:
             assert await caller.ids(state="confirmed") == []
             assert caller.sandbox.report()["offered"] == 0
-            _, told, _ = await caller.call("POST", "/_cloudsuite/clock", json={"advance_s": 3600})
-            assert told["now"].startswith("2026-03-01T11:00:0")
+            _, outcome, _ = await caller.call("POST", "/_cloudsuite/clock", json={"advance_s": 3600})
+            assert outcome["now"].startswith("2026-03-01T11:00:0")
             assert await caller.ids(state="confirmed", confirm_date__gte="2026-03-01T11:00:00") == [11]
             _, about, _ = await caller.call("GET", "/_cloudsuite/order?order=1-CS11")
             assert (about["confirmed"], about["kind"]) == ("2026-03-01T11:00:00+00:00", "offered")

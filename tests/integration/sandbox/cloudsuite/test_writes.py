@@ -182,8 +182,8 @@ class TestDelivery:
             assert (await caller.read("/api/order/11/"))["shipment_state"] is None
             assert (await self.send(caller, desadv("D2", line=2, quantity="1.0")))[0] == 200
             assert (await caller.read("/api/order/11/"))["shipment_state"] == "sent"
-            told = caller.sandbox.report()["cloudsuite"]["feedback"]["1-CS11"]
-            assert (told["deliveries"], told["delivered"]) == (["D1", "D2"], {"1": "2", "2": "1.0"})
+            feedback = caller.sandbox.report()["cloudsuite"]["feedback"]["1-CS11"]
+            assert (feedback["deliveries"], feedback["delivered"]) == (["D1", "D2"], {"1": "2", "2": "1.0"})
 
     @pytest.mark.parametrize("accepted", ["xml", "json", "both"])
     async def test_as_xml_or_json(self, shop, order, accepted):

@@ -21,7 +21,7 @@ PIPELINE = "supercat_to_shopatron"
 ACTIVE = dict.fromkeys((*ACTIVE_FROM_START, PIPELINE), False)
 
 
-def told(monkeypatch: pytest.MonkeyPatch, states: dict[str, bool]) -> list[tuple[Severity, str, str]]:
+def outcome(monkeypatch: pytest.MonkeyPatch, states: dict[str, bool]) -> list[tuple[Severity, str, str]]:
     monkeypatch.setattr(Installation, "paused_dags", lambda self: states)
     found = airflow_state.dags(Installation(), [PIPELINE])
     return [(finding.level, finding.check, finding.found) for finding in found]
@@ -32,20 +32,20 @@ def test_every_dag_that_sends_nothing_has_a_line_of_its_own() -> None:
 
 
 def test_all_active(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told(monkeypatch, ACTIVE) == [(Severity.OK, "DAGs", "6 of 6 are active")]
+    assert outcome(monkeypatch, ACTIVE) == [(Severity.OK, "DAGs", "6 of 6 are active")]
 
 
 @pytest.mark.parametrize("name", ACTIVE)
 def test_a_paused_dag_is_named_with_what_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (_, warned) = told(monkeypatch, {**ACTIVE, name: True})
+    (_, warned) = outcome(monkeypatch, {**ACTIVE, name: True})
     assert warned[:2] == (Severity.WARN, f"DAG {name}")
     assert warned[2].startswith("paused: ")
 
 
 def test_a_dag_that_airflow_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    (_, warned) = told(monkeypatch, {name: paused for name, paused in ACTIVE.items() if name != "watch"})
+    (_, warned) = outcome(monkeypatch, {name: paused for name, paused in ACTIVE.items() if name != "watch"})
     assert (warned[0], warned[1]) == (Severity.WARN, "DAG watch")
-    ((level, check, _),) = told(monkeypatch, {"somebody_elses": False})
+    ((level, check, _),) = outcome(monkeypatch, {"somebody_elses": False})
     assert (level, check) == (Severity.WARN, "DAGs")
 
 

@@ -20,7 +20,7 @@ from order_relay.ledger.fulfilment.status_queries import OwnOrders
 from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
 from order_relay.orders.fulfilment.status_records import RejectedRecord
 from order_relay.orders.messages import RunContext
-from tests.support.archived_orders import Desk, plain_orders
+from tests.support.archived_orders import Relay, plain_orders
 
 MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
 CTX = RunContext("acommerce_status", "poll-1")
@@ -32,17 +32,17 @@ def number(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
     monkeypatch.setattr(Installation, "store", BatchStore(tmp_path.as_uri()))
     ledger = Ledger.open(sqlite_url)
-    desk, (document,) = Desk(ledger, BatchStore(tmp_path.as_uri())), plain_orders(1)
-    desk.imported(document)
+    relay, (document,) = Relay(ledger, BatchStore(tmp_path.as_uri())), plain_orders(1)
+    relay.imported(document)
     found: str = document["order_number"]
     ledger.status_history.bind(CTX.pipeline, "acommerce:x")
     events = (
         StatusEvent("e-1", EventKind.ORDER, "NEW", detail="Left with Ms Doe"),
         StatusEvent("e-2", EventKind.PARCEL, "IN_TRANSIT", "PKG1", MOMENT),
     )
-    told = [StatusReport(number, events, Channel.POLL, MOMENT) for number in (found, "ELSEWHERE")]
+    reports = [StatusReport(number, events, Channel.POLL, MOMENT) for number in (found, "ELSEWHERE")]
     refused = [RejectedRecord(1, "B", (ValidationIssue("wrong_type", "/orderStatus", "is no list"),))]
-    ledger.status_history.store(CTX, told, refused=refused, origin="poll")
+    ledger.status_history.store(CTX, reports, refused=refused, origin="poll")
     pipelines = tuple({life["pipeline"] for life in ledger.queries.find(found)})
     ledger.statuses.match(CTX.pipeline, OwnOrders(pipelines, "order_number"), 1e6, 0)
     (due,) = ledger.statuses.due_follow_ups(CTX.pipeline)
@@ -51,12 +51,12 @@ def number(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ledger.close()
 
 
-def call(*words: str) -> Result:
-    return CliRunner().invoke(app_module.app, list(words))
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app_module.app, list(arguments))
 
 
-def as_json(*words: str) -> Any:
-    return json.loads(call(*words, "--json").stdout)
+def as_json(*arguments: str) -> Any:
+    return json.loads(call(*arguments, "--json").stdout)
 
 
 def test_in_the_life_of_the_order(number: str) -> None:

@@ -59,12 +59,12 @@ def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]
     ledger.close()
 
 
-def call(*words: str) -> Result:
-    return CliRunner().invoke(app_module.app, list(words))
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app_module.app, list(arguments))
 
 
-def as_json(*words: str) -> Any:
-    result = call(*words, "--json")
+def as_json(*arguments: str) -> Any:
+    result = call(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -79,8 +79,8 @@ def test_failed_steps_are_listed_with_the_sources_answer(ledger: Ledger) -> None
 
 @pytest.mark.parametrize(("option", "due"), [("--retry", 1), ("--give-up", 0)])
 def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due: int) -> None:
-    said = as_json("feedback", option, "N-1", "--reason", "corrected in the shop", "--who", "tester")
-    assert said["number"] == "N-1"
+    answer = as_json("feedback", option, "N-1", "--reason", "corrected in the shop", "--who", "tester")
+    assert answer["number"] == "N-1"
     assert as_json("feedback")["rows"] == []
     waiting = [one.order_number for one in ledger.acknowledgements.due(PIPELINE, given_up_s=900.0)]
     assert waiting.count("N-1") == due
@@ -88,7 +88,7 @@ def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("feedback", "--retry", "N-9", "--reason", "x"),
         ("feedback", "--retry", "N-1", "--give-up", "N-1"),
@@ -96,8 +96,8 @@ def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due:
         ("cancelled", "--done", "N-2", "--reinstated", "N-2"),
     ],
 )
-def test_a_wrong_number_or_conflicting_options_change_nothing(ledger: Ledger, words: tuple[str, ...]) -> None:
-    assert call(*words).exit_code != 0
+def test_a_wrong_number_or_conflicting_options_change_nothing(ledger: Ledger, arguments: tuple[str, ...]) -> None:
+    assert call(*arguments).exit_code != 0
     assert len(as_json("feedback")["rows"]) == 1
     assert len(as_json("cancelled")["rows"]) == 1
 

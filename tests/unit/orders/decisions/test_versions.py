@@ -419,8 +419,8 @@ def test_nothing_becomes_superseded_without_a_newer_version_that_agrees(
         assert len(bound)
         live = bound[~bound["decided"]]
         for name in SIGNALS:
-            said = {plainly(value) for value in [*live[name], row[name]]} - {""}
-            assert len(said) < 2, name
+            distinct = {plainly(value) for value in [*live[name], row[name]]} - {""}
+            assert len(distinct) < 2, name
 
 
 LINEAGES = st.lists(

@@ -68,7 +68,7 @@ def test_a_notice_is_known_again_by_order_tracking_number_and_lines():
     assert shipment_key("N-1", "n/a", lines, b"a") != shipment_key("N-1", "n/a", lines, b"b")
 
 
-def told(tracking, lines=(), **fields):
+def shipment(tracking, lines=(), **fields):
     return Shipment("x", "k", ("N-1",), tracking_number=tracking, lines=tuple(lines), **fields)
 
 
@@ -119,19 +119,19 @@ def test_neither_capitals_nor_blanks_make_another_parcel(number, data):
     other = "".join(data.draw(blanks) + data.draw(st.sampled_from([c, c.lower()])) for c in number) + data.draw(blanks)
     assert normalize_tracking_number(other) == normalize_tracking_number(number) != ""
     lines = [ShippedLine(1, "1", "MUG")]
-    assert shipment_conflict(told(other, lines), number, lines, ORDER) == SAME_SHIPMENT
+    assert shipment_conflict(shipment(other, lines), number, lines, ORDER) == SAME_SHIPMENT
 
 
 @given(numbers, numbers)
 def test_different_tracking_numbers_are_different_parcels(one, other):
     lines = [ShippedLine(1, "1", "MUG")]
-    assert (shipment_conflict(told(one, lines), other, lines, ORDER) == SAME_SHIPMENT) == (one == other)
+    assert (shipment_conflict(shipment(one, lines), other, lines, ORDER) == SAME_SHIPMENT) == (one == other)
 
 
 @example([ShippedLine(4, "", "MUG")], [ShippedLine(1, "", "MUG"), ShippedLine(3, "3")], "1Z9")
 @given(st.lists(sent, min_size=1, max_size=4), st.lists(sent, min_size=1, max_size=4), st.sampled_from(["1Z9", "N/A"]))
 def test_what_is_dropped_as_known_had_the_same_units(first, second, tracking):
-    doubt = shipment_conflict(told(tracking, first), tracking, second, ORDER)
+    doubt = shipment_conflict(shipment(tracking, first), tracking, second, ORDER)
     if doubt == SAME_SHIPMENT:
         assert tracking == "1Z9"
         assert compute_progress(ORDER, [first]) == compute_progress(ORDER, [second])
@@ -142,16 +142,16 @@ def test_what_is_dropped_as_known_had_the_same_units(first, second, tracking):
 
 def test_decisions_only_an_operator_can_make():
     one, whole = [ShippedLine(1, "1", "MUG")], [ShippedLine(4, "1"), ShippedLine(2, "2"), ShippedLine(1, "3")]
-    assert shipment_conflict(told("1Z9", whole), "1Z9", [], ORDER) == SAME_SHIPMENT, "no lines are the whole order"
-    assert shipment_conflict(told("1Z9", whole), "1Z9", [], None) not in {SAME_SHIPMENT, ""}, (
+    assert shipment_conflict(shipment("1Z9", whole), "1Z9", [], ORDER) == SAME_SHIPMENT, "no lines are the whole order"
+    assert shipment_conflict(shipment("1Z9", whole), "1Z9", [], None) not in {SAME_SHIPMENT, ""}, (
         "unless nobody knows what that was"
     )
-    assert shipment_conflict(told("1Z-9", one), "1Z9", one, ORDER) not in {SAME_SHIPMENT, ""}
-    assert shipment_conflict(told("1Z9", one), "N/A", one, ORDER) not in {SAME_SHIPMENT, ""}
-    assert shipment_conflict(told("1Z9", one), "N/A", whole, ORDER) == ""
-    assert shipment_conflict(told("N/A", one), "", one, ORDER) not in {SAME_SHIPMENT, ""}
-    assert shipment_conflict(told("N/A", one, sure=True), "", one, ORDER) == ""
-    assert shipment_conflict(told("1Z9", [ShippedLine(1, "1")]), "1Z9", [ShippedLine(1, "3")], ORDER) not in {
+    assert shipment_conflict(shipment("1Z-9", one), "1Z9", one, ORDER) not in {SAME_SHIPMENT, ""}
+    assert shipment_conflict(shipment("1Z9", one), "N/A", one, ORDER) not in {SAME_SHIPMENT, ""}
+    assert shipment_conflict(shipment("1Z9", one), "N/A", whole, ORDER) == ""
+    assert shipment_conflict(shipment("N/A", one), "", one, ORDER) not in {SAME_SHIPMENT, ""}
+    assert shipment_conflict(shipment("N/A", one, sure=True), "", one, ORDER) == ""
+    assert shipment_conflict(shipment("1Z9", [ShippedLine(1, "1")]), "1Z9", [ShippedLine(1, "3")], ORDER) not in {
         SAME_SHIPMENT,
         "",
     }

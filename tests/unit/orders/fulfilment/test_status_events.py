@@ -54,8 +54,8 @@ def state(history: EventHistory) -> OrderState:
 @given(shops(), st.randoms(use_true_random=False))
 def test_any_delivery_ends_as_the_final_history_read_once(shop: Shop, rng: random.Random) -> None:
     final = read_report(shop, shop.end)
-    told = [*push_reports(shop, rng), *[read_report(shop, moment, rng=rng) for moment in shop.moments(rng)]]
-    kept = [report for report in told if rng.random() < 0.7]  # gaps: what never arrives
+    result = [*push_reports(shop, rng), *[read_report(shop, moment, rng=rng) for moment in shop.moments(rng)]]
+    kept = [report for report in result if rng.random() < 0.7]  # gaps: what never arrives
     sequence = [*kept, *rng.choices(kept, k=len(kept) // 2), final] if kept else [final]
     rng.shuffle(sequence)
     assert state(merge_all(EventHistory(), sequence)) == state(merge_all(EventHistory(), [final]))
@@ -66,10 +66,10 @@ def test_any_delivery_ends_as_the_final_history_read_once(shop: Shop, rng: rando
 def test_webhooks_alone_suffice_where_nothing_is_deleted_and_none_is_lost(shop: Shop, rng: random.Random) -> None:
     """Corrections are published anew, with a later time; a stale delivery never wins. What happened in one second is
     ordered by the vendor's lists alone, so such an order is read by its id."""
-    told = push_reports(shop, rng)
-    rng.shuffle(told)
+    result = push_reports(shop, rng)
+    rng.shuffle(result)
     history, doubtful = EventHistory(), False
-    for report in told:
+    for report in result:
         merged = merge_report(history, report)
         history, doubtful = merged.history, doubtful or bool(merged.unsettled)
     assert doubtful or state(history) == state(merge_all(EventHistory(), [read_report(shop, shop.end)]))
@@ -79,10 +79,10 @@ def test_webhooks_alone_suffice_where_nothing_is_deleted_and_none_is_lost(shop: 
 @given(shops(republished=False), st.randoms(use_true_random=False))
 def test_where_corrections_keep_their_time_what_is_not_settled_is_doubtful(shop: Shop, rng: random.Random) -> None:
     """The vendor may not touch the time of what it corrects: then a push can not be judged, and is not silently so."""
-    told = push_reports(shop, rng)
-    rng.shuffle(told)
+    result = push_reports(shop, rng)
+    rng.shuffle(result)
     history, doubtful = EventHistory(), False
-    for report in told:
+    for report in result:
         merged = merge_report(history, report)
         history, doubtful = merged.history, doubtful or bool(merged.unsettled)
     now = {key: found.event for key in history.revisions if (found := history.newest(key)) is not None}
@@ -93,10 +93,10 @@ def test_where_corrections_keep_their_time_what_is_not_settled_is_doubtful(shop:
 @settings(max_examples=200, deadline=None)
 @given(shops(), st.randoms(use_true_random=False))
 def test_reports_commute_and_repeat_freely(shop: Shop, rng: random.Random) -> None:
-    told = [*push_reports(shop, rng), read_report(shop, shop.end)]
-    other = [*told, *told]
+    result = [*push_reports(shop, rng), read_report(shop, shop.end)]
+    other = [*result, *result]
     rng.shuffle(other)
-    one, two = merge_all(EventHistory(), told), merge_all(EventHistory(), other)
+    one, two = merge_all(EventHistory(), result), merge_all(EventHistory(), other)
     assert (one.full_at, one.shown_at) == (two.full_at, two.shown_at)
     assert {k: dict(v) for k, v in one.revisions.items()} == {k: dict(v) for k, v in two.revisions.items()}
 
@@ -105,11 +105,11 @@ def test_reports_commute_and_repeat_freely(shop: Shop, rng: random.Random) -> No
 @given(shops(), st.randoms(use_true_random=False))
 def test_withdrawn_events_leave_no_false_status_in_any_order_of_deliveries(shop: Shop, rng: random.Random) -> None:
     """Nothing is known to be a whole history but reads by id, which happen only where an order is doubtful."""
-    told = [*push_reports(shop, rng), *[read_report(shop, moment, rng=rng) for moment in shop.moments(rng)]]
-    polls = [replace(report, full=False, channel=Channel.POLL) for report in told if report.channel.reads]
+    result = [*push_reports(shop, rng), *[read_report(shop, moment, rng=rng) for moment in shop.moments(rng)]]
+    polls = [replace(report, full=False, channel=Channel.POLL) for report in result if report.channel.reads]
     files = [file_report(shop, then, then + timedelta(minutes=rng.choice((0, 900)))) for then in shop.moments(rng)]
     last = replace(read_report(shop, shop.end), full=False, channel=Channel.POLL)
-    sequence = [*(report for report in told if not report.channel.reads), *polls, *files, last]
+    sequence = [*(report for report in result if not report.channel.reads), *polls, *files, last]
     sequence += rng.choices(sequence, k=len(sequence) // 3)
     rng.shuffle(sequence)
     history, doubtful, now = EventHistory(), False, shop.end + timedelta(days=1)
@@ -287,8 +287,8 @@ class TestDeletions:
         assert set(history.revisions) == {"e-1", "e-2"}  # kept
 
     def test_a_read_that_is_not_full_deletes_nothing(self) -> None:
-        told = push(event("NEW"), event("COMPLETED", 5, "e-2"))
-        history = merge_all(EventHistory(), [told, read(event("NEW"), full=False)])
+        result = push(event("NEW"), event("COMPLETED", 5, "e-2"))
+        history = merge_all(EventHistory(), [result, read(event("NEW"), full=False)])
         assert state(history).order_status == "COMPLETED"
 
     def test_a_late_webhook_of_a_deleted_event_does_not_bring_it_back(self) -> None:

@@ -169,15 +169,15 @@ def test_refused(record: Any, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "meant"),
+    ("result", "meant"),
     [
         ("2569-05-01T10:00:00Z", "2026-05-01T10:00:00Z"),
         ("2567-02-29T10:00:00+07:00", "2024-02-29T03:00:00Z"),
         ("2542-12-31T23:59:59Z", "1999-12-31T23:59:59Z"),
     ],
 )
-def test_a_buddhist_year_is_recognised(told: str, meant: str) -> None:
-    assert parse_timestamp(told, "") == parse_timestamp(meant, "")
+def test_a_buddhist_year_is_recognised(result: str, meant: str) -> None:
+    assert parse_timestamp(result, "") == parse_timestamp(meant, "")
 
 
 def test_unknown_statuses_are_kept() -> None:

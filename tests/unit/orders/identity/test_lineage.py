@@ -109,8 +109,8 @@ def test_operator_texts() -> None:
     assert describe_columns(["base_number"]) == "base order number"
 
 
-words = st.sampled_from(["", "C-1", "c-1 ", "C-2", "1044", "1044.0", "PO 11", "po11"]) | st.text(max_size=4)
-versions = st.fixed_dictionaries(dict.fromkeys(IDENTITY_SIGNALS, words))
+message = st.sampled_from(["", "C-1", "c-1 ", "C-2", "1044", "1044.0", "PO 11", "po11"]) | st.text(max_size=4)
+versions = st.fixed_dictionaries(dict.fromkeys(IDENTITY_SIGNALS, message))
 
 
 @given(st.lists(versions, min_size=1, max_size=5), st.randoms())
@@ -124,6 +124,6 @@ def test_contradictions_do_not_depend_on_the_order_and_exist_between_two_version
     assert conflicting_columns(made) == found
 
 
-@given(words)
+@given(message)
 def test_a_plain_spelling_stays(text: str) -> None:
     assert normalize_text(normalize_text(text)) == normalize_text(text)

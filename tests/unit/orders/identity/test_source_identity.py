@@ -135,7 +135,7 @@ def test_separate_lineages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ({"order_number": "no"}, "m.identity.source_id"),
         ({"source_id": "id", "order_number": "no", "uuid": "u"}, "'uuid'"),
@@ -145,8 +145,8 @@ def test_separate_lineages() -> None:
         ({"source_id": "id", "order_number": "no", "items_need": "price"}, "items_need"),
     ],
 )
-def test_a_wrong_section_names_the_key(section: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_a_wrong_section_names_the_key(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         IdentityPaths.from_mapping(section, "m.identity")
 
 

@@ -28,18 +28,18 @@ def reader(source_format: VendorFormat) -> CanonicalReader:
     )
 
 
-def judged(reader: CanonicalReader, *documents: dict[str, Any]) -> tuple[CanonicalOrders, Any]:
+def evaluated(reader: CanonicalReader, *documents: dict[str, Any]) -> tuple[CanonicalOrders, Any]:
     canonical = reader.read(documents)
     return canonical, check_totals(canonical, reader)
 
 
 def codes(reader: CanonicalReader, document: dict[str, Any]) -> set[tuple[str, str]]:
-    canonical, _ = judged(reader, document)
+    canonical, _ = evaluated(reader, document)
     return {(why.code, why.pointer) for why in canonical.issues[0]}
 
 
 def test_frames_hold_money_in_minor_units(reader: CanonicalReader, order: dict[str, Any]) -> None:
-    canonical, items = judged(reader, order, order | {"currency": "KWD"}, order | {"currency": None})
+    canonical, items = evaluated(reader, order, order | {"currency": "KWD"}, order | {"currency": None})
     assert canonical.issues == [[], [], []]
     assert canonical.orders["total"].tolist() == [25650, 256500, 25650]
     assert canonical.orders["discount"].tolist()[0] == -2850
@@ -140,14 +140,14 @@ def test_a_price_may_be_known_by_one_of_its_two_forms(reader: CanonicalReader, o
     only_extended = order_of((1, 2, None, "3.00"))
     only_unit = order_of((1, 2, "1.50", "3.00"))
     only_unit["items"][0]["extended_price"] = None
-    canonical, items = judged(reader, only_extended, only_unit)
+    canonical, items = evaluated(reader, only_extended, only_unit)
     assert canonical.issues == [[], []]
     assert items["extended"].tolist() == [300, 300]
 
 
 def test_zero_is_an_item_and_a_promotion_is_not(reader: CanonicalReader, order_of: Make) -> None:
     made = order_of((1, 2, "0.00", "0.00"), (2, "no matter", None, None), (3, 1, "1.00", "1.00"))
-    canonical, items = judged(reader, made)
+    canonical, items = evaluated(reader, made)
     assert canonical.issues == [[]]
     assert items["line"].tolist() == ["1", "3"]
     assert canonical.lines["promotion"].tolist() == [False, True, False]
@@ -163,7 +163,7 @@ def test_line_numbers_name_one_item_each(reader: CanonicalReader, order_of: Make
     made = order_of((4, 1, "1.00", "1.00"), (4, 1, "1.00", "1.00"))
     assert codes(reader, made) == {("repeated_line", "/items/1/line")}
     made["items"][0]["line"] = made["items"][1]["line"] = None
-    assert judged(reader, made)[1]["line"].tolist() == ["1", "2"]
+    assert evaluated(reader, made)[1]["line"].tolist() == ["1", "2"]
 
 
 def test_every_error_is_reported(reader: CanonicalReader, order: dict[str, Any]) -> None:
@@ -181,7 +181,7 @@ def test_every_error_is_reported(reader: CanonicalReader, order: dict[str, Any])
 def test_messages_carry_no_value(reader: CanonicalReader, order: dict[str, Any]) -> None:
     order["ship_to"]["country"] = "Secretland"
     order["items"][0]["item_number"] = {"SECRET": "SECRET"}
-    canonical, _ = judged(reader, order)
+    canonical, _ = evaluated(reader, order)
     assert len(canonical.issues[0]) == 2
     assert "secret" not in repr(canonical.issues).lower()
 

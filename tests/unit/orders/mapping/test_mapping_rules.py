@@ -13,16 +13,16 @@ TABLES = merge_tables({"way": {"UPS  Ground": {"type": "standard"}}, "pay": {"ca
 
 
 def read(rule: dict[str, Any], *documents: Any) -> tuple[list[Any], list[tuple[int, ValidationIssue]], list[int]]:
-    told: list[tuple[int, ValidationIssue]] = []
+    result: list[tuple[int, ValidationIssue]] = []
     noted: list[int] = []
     (parsed,) = parse_rules([{"target": "t", **rule}], TABLES, SETTINGS, "here")
     column = columns.read_column(
         parsed,
         columns.DocumentRows(documents),
-        lambda row, why: told.append((row, why)),
+        lambda row, why: result.append((row, why)),
         lambda row, _: noted.append(row),
     )
-    return column, told, noted
+    return column, result, noted
 
 
 def test_paths_through_anything() -> None:
@@ -66,25 +66,27 @@ def test_tables_forgive_case_and_blanks() -> None:
     ("unknown", "expected"), [("keep", "cash"), ("refuse", None), ("default", None), ("note", None)]
 )
 def test_values_without_a_row(unknown: str, expected: str | None) -> None:
-    column, told, _ = read({"path": "p", "table": "pay", "unknown": unknown}, {"p": "cash"})
+    column, result, _ = read({"path": "p", "table": "pay", "unknown": unknown}, {"p": "cash"})
     assert column == [expected]
-    assert [why.code for _, why in told] == (["not_in_table"] if unknown == "refuse" else [])
+    assert [why.code for _, why in result] == (["not_in_table"] if unknown == "refuse" else [])
 
 
 def test_parts_that_are_empty_are_not_joined() -> None:
     rule = {"path": ["a", "b", "c"], "join": " "}
-    column, told, _ = read(rule, {"a": "S", "b": [], "c": 5.0}, {"a": " ", "b": {}, "c": None})
-    assert (column, told) == (["S 5", None], [])
+    column, result, _ = read(rule, {"a": "S", "b": [], "c": 5.0}, {"a": " ", "b": {}, "c": None})
+    assert (column, result) == (["S 5", None], [])
 
 
 def test_a_wrong_value_does_not_stop_the_others() -> None:
-    column, told, _ = read({"path": "q", "converter": "quantity"}, {"q": 1}, {"q": "1.5"}, {"q": {"a": 1}}, {"q": "3"})
+    column, result, _ = read(
+        {"path": "q", "converter": "quantity"}, {"q": 1}, {"q": "1.5"}, {"q": {"a": 1}}, {"q": "3"}
+    )
     assert column == [1, None, None, 3]
-    assert [(row, why.code) for row, why in told] == [(1, "fractional_quantity"), (2, "bad_amount")]
+    assert [(row, why.code) for row, why in result] == [(1, "fractional_quantity"), (2, "bad_amount")]
 
 
 @pytest.mark.parametrize(
-    ("rule", "words"),
+    ("rule", "message"),
     [
         ({"target": "t"}, "either path or value"),
         ({"target": "t", "path": "a", "value": 1}, "either path or value"),
@@ -102,8 +104,8 @@ def test_a_wrong_value_does_not_stop_the_others() -> None:
         ("t", "no target"),
     ],
 )
-def test_wrong_rules_are_wrong_setup(rule: Any, words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+def test_wrong_rules_are_wrong_setup(rule: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         parse_rules([rule], TABLES, SETTINGS, "here")
 
 
@@ -127,9 +129,9 @@ def test_join_takes_all_that_have_a_value() -> None:
         {"street": "", "number": None},
         {"street": " Dam ", "number": ["1"]},
     )
-    column, told, _ = read(rule, *documents)
+    column, result, _ = read(rule, *documents)
     assert column == ["Dam 1 bis", "Dam 1", None, None]
-    assert [(row, why.code) for row, why in told] == [(3, "wrong_type")]
+    assert [(row, why.code) for row, why in result] == [(3, "wrong_type")]
 
 
 def test_extract_takes_the_part_that_counts() -> None:
@@ -139,7 +141,7 @@ def test_extract_takes_the_part_that_counts() -> None:
 
 def test_moments_without_offset_are_the_zones() -> None:
     rule = {"path": "at", "converter": "moment", "zone": "Europe/Amsterdam"}
-    column, told, _ = read(
+    column, result, _ = read(
         rule,
         {"at": "2026-07-01T12:00:00.5"},
         {"at": "2026-01-01"},
@@ -152,11 +154,11 @@ def test_moments_without_offset_are_the_zones() -> None:
         "2026-01-01T12:00:00+00:00",
         None,
     ]
-    assert [(row, why.code) for row, why in told] == [(3, "bad_format")]
+    assert [(row, why.code) for row, why in result] == [(3, "bad_format")]
 
 
 @pytest.mark.parametrize(
-    ("rule", "words"),
+    ("rule", "message"),
     [
         ({"path": "a", "join": " "}, "join must be text"),
         ({"path": ["a", "b"], "join": 1}, "join must be text"),
@@ -167,6 +169,6 @@ def test_moments_without_offset_are_the_zones() -> None:
         ({"path": "a", "converter": "text", "zone": "UTC"}, "zone is allowed only for"),
     ],
 )
-def test_wrong_members_are_named(rule: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+def test_wrong_members_are_named(rule: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         parse_rules([{"target": "t", **rule}], TABLES, SETTINGS, "here")

@@ -185,11 +185,11 @@ def test_a_line_of_quantity_without_price_is_noted(plain: Transformer, order_of:
 
 
 def test_a_constant_shipping_tax_is_refused_with_the_numbers(build: Build, order: dict[str, Any]) -> None:
-    said = messages(build(constants={"shippingTax": 2}), order)
-    assert list(said) == ["payload_total_mismatch"]
-    assert "adds up to 258.50 USD" in said["payload_total_mismatch"]
-    assert "order's total is 256.50 (difference 2.00)" in said["payload_total_mismatch"]
-    assert "items 256.50, shippingTax 2" in said["payload_total_mismatch"]
+    issues = messages(build(constants={"shippingTax": 2}), order)
+    assert list(issues) == ["payload_total_mismatch"]
+    assert "adds up to 258.50 USD" in issues["payload_total_mismatch"]
+    assert "order's total is 256.50 (difference 2.00)" in issues["payload_total_mismatch"]
+    assert "items 256.50, shippingTax 2" in issues["payload_total_mismatch"]
 
 
 ADDING: list[dict[str, Any]] = [
@@ -238,9 +238,9 @@ def test_amounts_of_undocumented_effect_need_a_decision(build: Build, order: dic
 
 
 def test_wrong_sums_are_reported_with_their_numbers(plain: Transformer, order: dict[str, Any]) -> None:
-    said = messages(plain, order | {"total": "259.00", "subtotal": "285.01"})
+    issues = messages(plain, order | {"total": "259.00", "subtotal": "285.01"})
     sums = "total is 259.00, but subtotal, discount, freight and tax add up to 256.51 (difference 2.49)"
-    assert said["total_mismatch"] == sums
-    said_too = messages(plain, order | {"surcharge": 1})["total_mismatch"]
-    assert said_too.endswith("freight, tax and surcharge add up to 257.50 (difference -1.00)")
-    assert said["subtotal_mismatch"] == "subtotal is 285.01, but the lines add up to 285.00 (difference 0.01)"
+    assert issues["total_mismatch"] == sums
+    also_stated = messages(plain, order | {"surcharge": 1})["total_mismatch"]
+    assert also_stated.endswith("freight, tax and surcharge add up to 257.50 (difference -1.00)")
+    assert issues["subtotal_mismatch"] == "subtotal is 285.01, but the lines add up to 285.00 (difference 0.01)"

@@ -22,7 +22,7 @@ LINES: list[dict[str, Any]] = [
 ]
 
 
-def judged(*lines: tuple[str, str, str], stated: str = "") -> tuple[CanonicalOrders, Any]:
+def evaluated(*lines: tuple[str, str, str], stated: str = "") -> tuple[CanonicalOrders, Any]:
     rules: list[dict[str, Any]] = (
         [*ORDER, {"target": "total", "path": "total", "converter": "money"}] if stated else ORDER
     )
@@ -39,7 +39,7 @@ def judged(*lines: tuple[str, str, str], stated: str = "") -> tuple[CanonicalOrd
 
 
 def test_units_become_pieces_and_keep_their_amount() -> None:
-    canonical, items = judged(("A_KG", "1.5", "24.75"), ("B_DOOS", "2", "10.00"), ("C_STUK", "3", "1.00"))
+    canonical, items = evaluated(("A_KG", "1.5", "24.75"), ("B_DOOS", "2", "10.00"), ("C_STUK", "3", "1.00"))
     assert canonical.issues == [[]]
     assert items["quantity"].tolist() == [1500, 24, 3]
     assert items["extended"].tolist() == [3713, 2000, 300]
@@ -49,7 +49,7 @@ def test_units_become_pieces_and_keep_their_amount() -> None:
 
 def test_fractions_of_a_piece_are_refused() -> None:
     for line in (("A", "1.5", "1.00"), ("A_STUK", "0.5", "1.00"), ("A_KG", "0.0005", "1.00"), ("A_HALF", "3", "1.00")):
-        canonical, _ = judged(line)
+        canonical, _ = evaluated(line)
         assert [(why.code, why.pointer) for why in canonical.issues[0]] == [
             ("fractional_quantity", "/lines/0/quantity")
         ]
@@ -57,8 +57,8 @@ def test_fractions_of_a_piece_are_refused() -> None:
 
 def test_missing_sums_are_computed_and_stated_ones_validated() -> None:
     lines = (("A", "2", "1.25"), ("B", "1", "0.0425"))
-    canonical, _ = judged(*lines)
+    canonical, _ = evaluated(*lines)
     assert list(canonical.orders.loc[0, ["subtotal", "total"]]) == [254, 254]
     assert [type(value) for value in canonical.orders.loc[0, ["subtotal", "total"]]] == [int, int]
-    assert [why.code for why in judged(*lines, stated="2.54")[0].issues[0]] == []
-    assert [why.code for why in judged(*lines, stated="2.55")[0].issues[0]] == ["total_mismatch"]
+    assert [why.code for why in evaluated(*lines, stated="2.54")[0].issues[0]] == []
+    assert [why.code for why in evaluated(*lines, stated="2.55")[0].issues[0]] == ["total_mismatch"]

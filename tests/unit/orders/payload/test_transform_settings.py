@@ -149,11 +149,11 @@ REFUSED_CONSTANTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("constants", "words"), REFUSED_CONSTANTS, ids=lambda one: str(one)[:50])
+@pytest.mark.parametrize(("constants", "expected"), REFUSED_CONSTANTS, ids=lambda one: str(one)[:50])
 def test_constants_that_cannot_be_merged_are_refused_at_startup(
-    build: Build, constants: dict[str, Any], words: str
+    build: Build, constants: dict[str, Any], expected: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+    with pytest.raises(ConfigurationError, match=expected):
         build(constants=constants)
 
 
@@ -247,8 +247,8 @@ def test_a_day_becomes_the_moment_at_which_it_begins(build: Build, order: dict[s
     assert payload["expectedDeliveryDate"] == "2018-03-20T00:00:00-07:00"
     by_setting = build(destination={"fields": [{**rule, "zone": {"setting": "time_zone"}}]}, time_zone="Asia/Tokyo")
     assert sent(by_setting, order)["expectedDeliveryDate"] == "2018-03-20T00:00:00+09:00"
-    for zone, words in ((None, "needs a zone"), ("Mars/North", "name of a time zone")):
-        with pytest.raises(ConfigurationError, match=words):
+    for zone, expected in ((None, "needs a zone"), ("Mars/North", "name of a time zone")):
+        with pytest.raises(ConfigurationError, match=expected):
             build(destination={"fields": [{**rule, "zone": zone}]})
 
 
@@ -412,9 +412,9 @@ TYPOS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "words"), TYPOS, ids=[words for _, words in TYPOS])
-def test_what_would_be_ignored_is_wrong_setup(build: Build, change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+@pytest.mark.parametrize(("change", "expected"), TYPOS, ids=[expected for _, expected in TYPOS])
+def test_what_would_be_ignored_is_wrong_setup(build: Build, change: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
         build(**change)
 
 

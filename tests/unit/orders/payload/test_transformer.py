@@ -421,7 +421,7 @@ def test_the_translated_platform_spells_the_status_otherwise(build: Build, order
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "expected"),
     [
         ({"constants": {"noSuchField": 1}}, "no member 'noSuchField'"),
         ({"constants": {"orderItems[].product.colour": 1}}, "no member"),
@@ -434,13 +434,13 @@ def test_the_translated_platform_spells_the_status_otherwise(build: Build, order
         ({"source": {"order": [{"target": "order_number", "drop": True}]}}, "no rule with target 'order_number'"),
     ],
 )
-def test_what_does_not_fit_is_wrong_setup(build: Build, change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+def test_what_does_not_fit_is_wrong_setup(build: Build, change: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
         build(**change)
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "expected"),
     [
         ({"customer_ip": "10.0.0.1"}, "customer_ip: must be a public"),
         ({"customer_ip": "0.0.0.0"}, "customer_ip"),
@@ -457,8 +457,8 @@ def test_what_does_not_fit_is_wrong_setup(build: Build, change: dict[str, Any], 
         ({"deployment": ""}, "deployment"),
     ],
 )
-def test_settings_are_checked_and_named(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"file.yaml: {words}"):
+def test_settings_are_checked_and_named(change: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"file.yaml: {expected}"):
         TransformSettings.load({**BASE, **change}, "file.yaml")
 
 

@@ -29,10 +29,10 @@ def luhn_check_digit(body):
 
 def full_cut(document):
     """As extract does it: the quick look first, and it must never let pass what the close look would cut."""
-    mended, found = redact(document)
+    redacted, found = redact(document)
     if found:
         assert not is_clean(document, encode(document))
-    return mended
+    return redacted
 
 
 def grouped(card, gap):
@@ -47,8 +47,8 @@ def grouped(card, gap):
 def test_cards_in_free_text_go(card, gap, frame):
     text = frame.format(grouped(card, gap))
     document = {"notes": text, "custom_fields": {"Wish": text}, "items": [{"description": text}]}
-    mended = full_cut(document)
-    for found in (mended["notes"], mended["custom_fields"]["Wish"], mended["items"][0]["description"]):
+    redacted = full_cut(document)
+    for found in (redacted["notes"], redacted["custom_fields"]["Wish"], redacted["items"][0]["description"]):
         assert found == frame.format(REDACTED)
 
 
@@ -74,9 +74,9 @@ def test_digits_of_other_scripts_are_digits():
 )
 def test_payment_fields_lose_every_card_number(card, document):
     filled = eval(repr(document).replace("X", card))
-    mended = full_cut(filled)
-    assert card not in repr(mended)
-    assert REDACTED in repr(mended)
+    redacted = full_cut(filled)
+    assert card not in repr(redacted)
+    assert REDACTED in repr(redacted)
     spaced = eval(repr(document).replace("X", " ".join(card)))
     assert "".join(re.findall(r"\d", repr(full_cut(spaced)))) == ""
 
@@ -186,9 +186,9 @@ IDENTITIES = [
 def test_no_identity_ever_changes(members, inside):
     document = {inside: [members, members]} if inside else members
     before = copy.deepcopy(document)
-    mended, found = redact(document)
-    assert (mended, found, document) == (before, [], before)
-    assert mended is document
+    redacted, found = redact(document)
+    assert (redacted, found, document) == (before, [], before)
+    assert redacted is document
 
 
 @given(st.from_regex(r"[0-9]{4}-[0-9]{6}-[0-9]{3,6}(-[0-9]{1,2})?", fullmatch=True))
@@ -201,11 +201,11 @@ def test_order_numbers_survive_even_where_they_pass_luhn(number):
 def test_generated_cards_never_survive(prefix, data):
     body = prefix + data.draw(st.text("0123456789", min_size=15 - len(prefix), max_size=15 - len(prefix)))
     card = body + luhn_check_digit(body)
-    words = st.text(st.characters(exclude_categories=("Cs", "Nd")), max_size=20)
-    text = f"{data.draw(words)} {grouped(card, data.draw(st.sampled_from(['', ' ', '-'])))} {data.draw(words)}"
-    mended = full_cut({"notes": text, "payment": {"memo": text}})
-    assert not re.search(r"\d", mended["notes"])
-    assert REDACTED in mended["payment"]["memo"]
+    message = st.text(st.characters(exclude_categories=("Cs", "Nd")), max_size=20)
+    text = f"{data.draw(message)} {grouped(card, data.draw(st.sampled_from(['', ' ', '-'])))} {data.draw(message)}"
+    redacted = full_cut({"notes": text, "payment": {"memo": text}})
+    assert not re.search(r"\d", redacted["notes"])
+    assert REDACTED in redacted["payment"]["memo"]
 
 
 def test_what_only_looks_like_a_card_stays_in_free_text():
@@ -224,11 +224,11 @@ def test_what_only_looks_like_a_card_stays_in_free_text():
 
 def test_the_argument_is_not_changed_and_untouched_parts_are_shared():
     document = {"notes": VISA, "items": [{"id": 1}]}
-    mended, found = redact(document)
+    redacted, found = redact(document)
     assert found == ["/notes"]
     assert document["notes"] == VISA
-    assert mended["items"] is document["items"]
-    assert redact(mended) == (mended, [])
+    assert redacted["items"] is document["items"]
+    assert redact(redacted) == (redacted, [])
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda i: st.lists(i) | st.dictionaries(st.text(), i)))
@@ -307,10 +307,10 @@ def test_a_thousand_cards_of_every_brand_are_removed_from_payment_fields():
         card = number(rng, rng.choice(prefixes), rng.choice(lengths))
         form = FORMS[turn // len(BRANDS) % len(FORMS)](card)
         place = rng.choice(PLACES)
-        mended, found = redact({"payment": {place: form}})
+        redacted, found = redact({"payment": {place: form}})
         assert found == [f"/payment/{place}"], (name, card, form)
-        assert REDACTED in mended["payment"][place]
-        assert not re.search(r"\d{5}", str(mended)), (name, card, form)
+        assert REDACTED in redacted["payment"][place]
+        assert not re.search(r"\d{5}", str(redacted)), (name, card, form)
 
 
 ISSUERS = re.compile("4|5|34|37|30|3095|35|36|38|39|6|2[2-7]|1800|2131|9792")

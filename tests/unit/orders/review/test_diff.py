@@ -26,25 +26,25 @@ def reader(source_format: VendorFormat, destination_format: VendorFormat) -> Can
 
 
 def test_equal_orders_are_equal(order: dict[str, Any], reader: CanonicalReader) -> None:
-    told = diff_versions(order, copy.deepcopy(order), reader)
-    assert (told.equal, told.order, told.lines, told.hidden) == (True, (), (), ())
-    assert told.as_markdown() == "Both are equal."
+    found = diff_versions(order, copy.deepcopy(order), reader)
+    assert (found.equal, found.order, found.lines, found.hidden) == (True, (), (), ())
+    assert found.as_markdown() == "Both are equal."
 
 
 def test_lines_are_paired_by_item_and_reported_one_by_one(order_of: Make, reader: CanonicalReader) -> None:
     old = order_of((1, 2, "10.00", "20.00"), (2, 1, "5.00", "5.00"), (3, 1, "7.00", "7.00"))
     new = order_of((3, 1, "7.00", "7.00"), (2, 4, "5.00", "20.00"), (4, 1, "9.00", "9.00"))
-    told = diff_versions(old, new, reader)
-    assert told.same_lines == 1
-    assert {(line.kind, line.item) for line in told.lines} == {
+    found = diff_versions(old, new, reader)
+    assert found.same_lines == 1
+    assert {(line.kind, line.item) for line in found.lines} == {
         ("removed", "ITEM-1"),
         ("changed", "ITEM-2"),
         ("added", "ITEM-4"),
     }
-    changed = next(line for line in told.lines if line.kind == "changed")
+    changed = next(line for line in found.lines if line.kind == "changed")
     assert changed.changes == (FieldChange("quantity", "1", "4"), FieldChange("extended", "5.00", "20.00"))
-    assert FieldChange("total", "32.00", "36.00") in told.order
-    assert "| changed | ITEM-2 | quantity | 1 | 4 |" in told.as_markdown()
+    assert FieldChange("total", "32.00", "36.00") in found.order
+    assert "| changed | ITEM-2 | quantity | 1 | 4 |" in found.as_markdown()
 
 
 def test_one_item_on_two_lines(order_of: Make, reader: CanonicalReader) -> None:
@@ -69,8 +69,8 @@ def test_of_personal_fields_only_that_they_changed(order: dict[str, Any], reader
     new["ship_to"]["address1"] = "MARK-street"
     new |= {"notes": "MARK-notes", "customer_po": "MARK-po", "custom_fields": {"MARK-key": "MARK-value"}}
     new["items"][0] |= {"description": "MARK-description", "options": {"engraving": "MARK-engraving"}}
-    told = diff_versions(order, new, reader)
-    assert set(told.hidden) == {
+    found = diff_versions(order, new, reader)
+    assert set(found.hidden) == {
         "bill name",
         "bill email",
         "ship address1",
@@ -78,22 +78,22 @@ def test_of_personal_fields_only_that_they_changed(order: dict[str, Any], reader
         "customer po",
         "custom fields",
     }
-    assert set(told.lines[0].hidden) == {"description", "options"}
-    assert "mark" not in told.as_markdown().lower()
-    assert "mark" not in json.dumps(told.as_dict()).lower()
+    assert set(found.lines[0].hidden) == {"description", "options"}
+    assert "mark" not in found.as_markdown().lower()
+    assert "mark" not in json.dumps(found.as_dict()).lower()
 
 
 def test_a_difference_outside_the_mapping_is_mentioned(order: dict[str, Any], reader: CanonicalReader) -> None:
-    told = diff_versions(order, order | {"unheard_of": "MARK"}, reader)
-    assert told.no_visible_change
-    assert told.as_markdown().startswith(NO_VISIBLE_CHANGE)
+    found = diff_versions(order, order | {"unheard_of": "MARK"}, reader)
+    assert found.no_visible_change
+    assert found.as_markdown().startswith(NO_VISIBLE_CHANGE)
 
 
 def test_unreadable_entries_are_counted(order: dict[str, Any], reader: CanonicalReader) -> None:
-    told = diff_versions(order, order | {"total": "much", "items": "MARK"}, reader)
-    assert told.unreadable >= 2
-    assert "cannot be read" in told.as_markdown()
-    assert "MARK" not in told.as_markdown()
+    found = diff_versions(order, order | {"total": "much", "items": "MARK"}, reader)
+    assert found.unreadable >= 2
+    assert "cannot be read" in found.as_markdown()
+    assert "MARK" not in found.as_markdown()
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 7, {}, {"items": [None, 3, {"quantity": []}]}])

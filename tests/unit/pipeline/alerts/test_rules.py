@@ -81,16 +81,18 @@ def test_limits_come_from_the_file() -> None:
     assert "acknowledgement" not in state_limits(settings(acknowledge={"enabled": False}))
 
 
-@pytest.mark.parametrize(("number", "most", "told"), [(20, 20, False), (21, 20, True), (1, 0, True), (99, None, False)])
-def test_a_growing_quarantine_by_number(number: int, most: int | None, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("number", "most", "alerted"), [(20, 20, False), (21, 20, True), (1, 0, True), (99, None, False)]
+)
+def test_a_growing_quarantine_by_number(number: int, most: int | None, alerted: bool) -> None:
     facts = PipelineFacts(NAME, NOW, ALIVE, quarantined=number)
-    assert causes(facts, quarantined_more_than=most) == ["quarantine:number"] * told
+    assert causes(facts, quarantined_more_than=most) == ["quarantine:number"] * alerted
 
 
-@pytest.mark.parametrize(("bad", "all_", "told"), [(5, 10, True), (4, 10, False), (9, 9, False), (0, 0, False)])
-def test_a_growing_quarantine_by_its_share_of_a_run(bad: int, all_: int, told: bool) -> None:
+@pytest.mark.parametrize(("bad", "all_", "alerted"), [(5, 10, True), (4, 10, False), (9, 9, False), (0, 0, False)])
+def test_a_growing_quarantine_by_its_share_of_a_run(bad: int, all_: int, alerted: bool) -> None:
     facts = PipelineFacts(NAME, NOW, pulse(last_run={"run_quarantined": bad, "run_received": all_}))
-    assert causes(facts) == ["quarantine:share"] * told
+    assert causes(facts) == ["quarantine:share"] * alerted
 
 
 def test_a_source_that_is_not_read() -> None:
@@ -206,7 +208,7 @@ def test_cancelled_and_quarantined_orders_alert_in_shadow_mode_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "expected"),
     [
         ("cancelled", ("2 orders were cancelled in the shop after the import", "cancelled --done NUMBER --reason")),
         (
@@ -215,10 +217,12 @@ def test_cancelled_and_quarantined_orders_alert_in_shadow_mode_too() -> None:
         ),
     ],
 )
-def test_what_write_back_leaves_to_operators_names_orders_and_the_command(state: str, words: tuple[str, ...]) -> None:
+def test_what_write_back_leaves_to_operators_names_orders_and_the_command(
+    state: str, expected: tuple[str, ...]
+) -> None:
     facts = PipelineFacts(NAME, NOW, ALIVE, tasks=[OverdueOrders(state, 2, NOW, ("1-CS1", "1-CS2"))])
     (message,) = [message for message in check_pipeline(facts, settings()) if message.kind == "write_back"]
-    assert all(part in message.subject for part in words)
+    assert all(part in message.subject for part in expected)
     assert message.lines == ("1-CS1", "1-CS2")
 
 

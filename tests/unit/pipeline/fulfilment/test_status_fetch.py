@@ -130,7 +130,7 @@ def test_an_unmatched_file_is_reported_unless_the_pattern_was_configured(store: 
     there = {"status.txt": b"1", ".status.csv": b"2"}
     found = run(store, Server(dict(there)))
     assert (found.fetched, found.passed_over) == (0, 2)
-    assert [words.split("'")[1] for words in found.trouble] == ["status.txt"]
+    assert [text.split("'")[1] for text in found.trouble] == ["status.txt"]
     found = run(store, Server(dict(there)), pattern="*.csv")
     assert (found.passed_over, found.trouble) == (2, [])
 
@@ -143,7 +143,7 @@ def test_too_large_refused_or_not_what_was_listed(store: BatchStore) -> None:
     )
     found = run(store, server, afterwards="delete")
     assert found.fetched == 1
-    assert [words.split("'")[1] for words in found.trouble] == ["huge.csv", "less.csv", "locked.csv", "more.csv"]
+    assert [text.split("'")[1] for text in found.trouble] == ["huge.csv", "less.csv", "locked.csv", "more.csv"]
     assert drops(store) == {"good.csv": b"1"}
     assert set(server.there) == {"huge.csv", "locked.csv", "more.csv", "less.csv"}
 

@@ -101,15 +101,15 @@ def test_what_a_form_asks_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("form", "message"),
     [
         ({"to": "2026-05-01T00:00:00Z"}, "'to' requires 'from'"),
         ({"from": "soon"}, "'from' must be a time such as"),
         ({"from": "2026-05-02T00:00:00Z", "to": "2026-05-01T00:00:00Z"}, "'from' must be before 'to'"),
     ],
 )
-def test_a_form_that_makes_no_sense(form: dict[str, str], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_a_form_that_makes_no_sense(form: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         requested_range(form)
 
 

@@ -14,7 +14,7 @@ from order_relay.pipeline.load.group_commit import GroupCommit
 CTX = RunContext("p", "r")
 
 
-class Book:
+class FakeLedger:
     claims = outcomes = property(lambda self: self)
 
     def __init__(self):
@@ -56,112 +56,112 @@ def settled(i):
 
 
 @pytest.fixture
-def book():
-    return Book()
+def fake_ledger():
+    return FakeLedger()
 
 
-def committer(book, **more):
-    return GroupCommit(book, CTX, "me", 30.0, **more)
+def committer(fake_ledger, **more):
+    return GroupCommit(fake_ledger, CTX, "me", 30.0, **more)
 
 
-async def test_many_share_few_commits_in_one_thread(book):
-    book.slow = 0.005
-    async with committer(book) as c:
+async def test_many_share_few_commits_in_one_thread(fake_ledger):
+    fake_ledger.slow = 0.005
+    async with committer(fake_ledger) as c:
         claims = await asyncio.gather(*(c.claim(i) for i in range(100)))
     assert [claim.id for claim, _ in claims] == list(range(100))
-    assert len(book.calls) <= 3
-    assert len(book.threads) == 1
-    assert threading.current_thread().name not in book.threads
+    assert len(fake_ledger.calls) <= 3
+    assert len(fake_ledger.threads) == 1
+    assert threading.current_thread().name not in fake_ledger.threads
 
 
-async def test_a_batch_has_a_largest_size(book):
-    async with committer(book, most=10) as c:
+async def test_a_batch_has_a_largest_size(fake_ledger):
+    async with committer(fake_ledger, most=10) as c:
         await asyncio.gather(*(c.claim(i) for i in range(25)))
-    assert [len(ids) for _, ids in book.calls] == [10, 10, 5]
+    assert [len(ids) for _, ids in fake_ledger.calls] == [10, 10, 5]
 
 
-async def test_outcomes_and_claims_that_wait_together_share_one_commit(book):
-    book.refuse = {3, 4}
-    async with committer(book) as c:
+async def test_outcomes_and_claims_that_wait_together_share_one_commit(fake_ledger):
+    fake_ledger.refuse = {3, 4}
+    async with committer(fake_ledger) as c:
         before = time.monotonic()
         claims_and_outcomes = await asyncio.gather(c.claim(1), c.settle(settled(2)), c.claim(3), c.settle(settled(4)))
     (claim, not_after), kept, (none, _), refused = claims_and_outcomes
     assert (claim.id, kept, none, refused) == (1, True, None, False)
-    assert before + 30 <= not_after <= book.began + 30
-    assert book.calls == [("both", [2, 4, 1, 3])]
+    assert before + 30 <= not_after <= fake_ledger.began + 30
+    assert fake_ledger.calls == [("both", [2, 4, 1, 3])]
 
 
 @pytest.mark.parametrize("error", [TransientError("locked"), ValueError("one row")])
-async def test_where_one_commit_for_both_fails_outcomes_go_first_and_each_kind_has_its_own_error(book, error):
-    book.bad = {1: error}
-    async with committer(book) as c:
+async def test_where_one_commit_for_both_fails_outcomes_go_first_and_each_kind_has_its_own_error(fake_ledger, error):
+    fake_ledger.bad = {1: error}
+    async with committer(fake_ledger) as c:
         results = await asyncio.gather(c.claim(1), c.settle(settled(2)), return_exceptions=True)
     assert list(results) == [error, True]
-    assert [kind for kind, _ in book.calls] == ["both", "settle", "claim"]
+    assert [kind for kind, _ in fake_ledger.calls] == ["both", "settle", "claim"]
 
 
-async def test_the_lease_is_counted_from_before_the_commit(book):
-    book.slow = 0.05
-    async with committer(book) as c:
+async def test_the_lease_is_counted_from_before_the_commit(fake_ledger):
+    fake_ledger.slow = 0.05
+    async with committer(fake_ledger) as c:
         before = time.monotonic()
         _, not_after = await c.claim(1)
-    assert before + 30 <= not_after <= book.began + 30
+    assert before + 30 <= not_after <= fake_ledger.began + 30
 
 
-async def test_unavailable_and_refused_data(book):
-    book.refuse = {2}
-    async with committer(book) as c:
+async def test_unavailable_and_refused_data(fake_ledger):
+    fake_ledger.refuse = {2}
+    async with committer(fake_ledger) as c:
         assert (await c.claim(2))[0] is None
         assert await c.settle(settled(1)) is True
         assert await c.settle(settled(2)) is False
 
 
-async def test_an_outcome_is_tried_again_while_the_ledger_is_busy(book):
-    book.errors = [TransientError("locked"), TransientError("locked")]
-    async with committer(book) as c:
+async def test_an_outcome_is_tried_again_while_the_ledger_is_busy(fake_ledger):
+    fake_ledger.errors = [TransientError("locked"), TransientError("locked")]
+    async with committer(fake_ledger) as c:
         assert await c.settle(settled(1))
-    assert len(book.calls) == 3
+    assert len(fake_ledger.calls) == 3
 
 
-async def test_a_persistently_unreachable_ledger_fails_every_caller(book):
-    book.errors = [TransientError("locked")] * 1000
-    async with committer(book, patience_s=0.1) as c:
+async def test_a_persistently_unreachable_ledger_fails_every_caller(fake_ledger):
+    fake_ledger.errors = [TransientError("locked")] * 1000
+    async with committer(fake_ledger, patience_s=0.1) as c:
         results = await asyncio.gather(*(c.settle(settled(i)) for i in range(3)), return_exceptions=True)
         assert [type(r) for r in results] == [TransientError] * 3
         claims = await asyncio.gather(c.claim(7), c.claim(8), return_exceptions=True)
         assert [type(r) for r in claims] == [TransientError] * 2
-    assert ("claim", [7, 8]) in book.calls
+    assert ("claim", [7, 8]) in fake_ledger.calls
 
 
-async def test_a_claim_is_not_tried_again(book):
-    book.errors = [TransientError("locked")]
-    async with committer(book) as c:
+async def test_a_claim_is_not_tried_again(fake_ledger):
+    fake_ledger.errors = [TransientError("locked")]
+    async with committer(fake_ledger) as c:
         with pytest.raises(TransientError):
             await c.claim(1)
-    assert len(book.calls) == 1
+    assert len(fake_ledger.calls) == 1
 
 
 @pytest.mark.parametrize("error", [ValueError("one row"), ConfigurationError("one row")])
-async def test_one_bad_row_does_not_take_the_others_with_it(book, error):
-    book.bad = {3: error}
-    async with committer(book) as c:
+async def test_one_bad_row_does_not_take_the_others_with_it(fake_ledger, error):
+    fake_ledger.bad = {3: error}
+    async with committer(fake_ledger) as c:
         results = await asyncio.gather(*(c.settle(settled(i)) for i in range(5)), return_exceptions=True)
         assert results == [True, True, True, error, True]
         claims: list[Any] = await asyncio.gather(*(c.claim(i) for i in range(5)), return_exceptions=True)
         assert [c if isinstance(c, Exception) else c[0].id for c in claims] == [0, 1, 2, error, 4]
 
 
-async def test_one_who_is_cancelled_does_not_harm_the_others(book):
-    book.slow = 0.02
-    async with committer(book) as c:
+async def test_one_who_is_cancelled_does_not_harm_the_others(fake_ledger):
+    fake_ledger.slow = 0.02
+    async with committer(fake_ledger) as c:
         first, second = asyncio.create_task(c.claim(1)), asyncio.create_task(c.claim(2))
         await asyncio.sleep(0.01)
         first.cancel()
         assert (await second)[0].id == 2
 
 
-async def test_other_calls_run_between_the_commits(book):
-    async with committer(book) as c:
+async def test_other_calls_run_between_the_commits(fake_ledger):
+    async with committer(fake_ledger) as c:
         assert await c.run(lambda a, b: a + b, 1, b=2) == 3
         with pytest.raises(ZeroDivisionError):
             await c.run(lambda: 1 / 0)

@@ -26,7 +26,7 @@ NOW = datetime(2026, 5, 2, tzinfo=UTC)
 CONTROL = PositiveControl("C", "7", NOW)
 
 
-def book(key: str = "K1", oms_id: str = "1", state: str = "imported", reason: str = "") -> LedgerOrder:
+def recorded(key: str = "K1", oms_id: str = "1", state: str = "imported", reason: str = "") -> LedgerOrder:
     return LedgerOrder(1, "p", key, key, oms_id, state, reason, NOW, None)
 
 
@@ -37,19 +37,19 @@ def page(*rows: tuple[str, str], complete: bool = True, problem: str = "") -> Se
 @pytest.mark.parametrize(
     ("known", "there", "kind"),
     [
-        (book(), {"1"}, None),
-        (book(), set(), DiscrepancyKind.MISSING),
-        (book(), {"2"}, DiscrepancyKind.OTHER_ID),
-        (book(), {"1", "2"}, DiscrepancyKind.DOUBLED),
+        (recorded(), {"1"}, None),
+        (recorded(), set(), DiscrepancyKind.MISSING),
+        (recorded(), {"2"}, DiscrepancyKind.OTHER_ID),
+        (recorded(), {"1", "2"}, DiscrepancyKind.DOUBLED),
         (None, {"9"}, DiscrepancyKind.UNKNOWN),
         (None, {"8", "9"}, DiscrepancyKind.DOUBLED),
         (None, set(), None),
-        (book(state="rejected", oms_id=""), {"9"}, DiscrepancyKind.NOT_IMPORTED),
-        (book(state="ready", oms_id=""), {"8", "9"}, DiscrepancyKind.DOUBLED),
-        (book(state="in_doubt", oms_id=""), {"9"}, None),
-        (book(state="sending", oms_id=""), {"9"}, None),
-        (book(state="discarded", oms_id="", reason="baseline"), {"9"}, None),
-        (book(state="discarded", oms_id="", reason="person"), {"9"}, DiscrepancyKind.NOT_IMPORTED),
+        (recorded(state="rejected", oms_id=""), {"9"}, DiscrepancyKind.NOT_IMPORTED),
+        (recorded(state="ready", oms_id=""), {"8", "9"}, DiscrepancyKind.DOUBLED),
+        (recorded(state="in_doubt", oms_id=""), {"9"}, None),
+        (recorded(state="sending", oms_id=""), {"9"}, None),
+        (recorded(state="discarded", oms_id="", reason="baseline"), {"9"}, None),
+        (recorded(state="discarded", oms_id="", reason="person"), {"9"}, DiscrepancyKind.NOT_IMPORTED),
     ],
 )
 def test_what_is_different(known: LedgerOrder | None, there: set[str], kind: DiscrepancyKind | None) -> None:
@@ -58,13 +58,13 @@ def test_what_is_different(known: LedgerOrder | None, there: set[str], kind: Dis
 
 
 def test_absent_beside_one_of_ours() -> None:
-    found = check_presence([book(), book("K2", "2")], page(("2", "K2")), [])
+    found = check_presence([recorded(), recorded("K2", "2")], page(("2", "K2")), [])
     assert [order.key for order in found.absent] == ["K1"]
     assert found.unsure == ()
 
 
 def test_absent_beside_the_control() -> None:
-    assert [o.key for o in check_presence([book()], page(("7", "C")), [CONTROL]).absent] == ["K1"]
+    assert [o.key for o in check_presence([recorded()], page(("7", "C")), [CONTROL]).absent] == ["K1"]
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_absent_beside_the_control() -> None:
     ],
 )
 def test_an_absence_that_proves_nothing(shown: SearchResult, why: str) -> None:
-    found = check_presence([book()], shown, [CONTROL])
+    found = check_presence([recorded()], shown, [CONTROL])
     assert (found.absent, found.why, len(found.unsure)) == ((), why, 1)
 
 
 def test_a_hit_is_a_fact_even_in_an_incomplete_search() -> None:
     shown = page(("1", "K1"), ("2", "K1"), complete=False, problem="unreachable")
-    assert check_presence([book()], shown, []).there["K1"] == {"1", "2"}
+    assert check_presence([recorded()], shown, []).there["K1"] == {"1", "2"}
 
 
 def test_rows_without_external_id_match_nothing() -> None:
@@ -92,29 +92,29 @@ def test_rows_without_external_id_match_nothing() -> None:
 
 
 def test_the_report_shows_each_kind_and_cannot_be_forged() -> None:
-    told = ReconciliationReport("p", NOW, NOW, imported=3, bare=2)
-    told.differences = [Discrepancy(kind, f"<b>{kind}|\n# x", there=("1",)) for kind in DiscrepancyKind]
-    told.unsure["total_changed"] = 4
-    text = as_markdown(told)
+    result = ReconciliationReport("p", NOW, NOW, imported=3, bare=2)
+    result.differences = [Discrepancy(kind, f"<b>{kind}|\n# x", there=("1",)) for kind in DiscrepancyKind]
+    result.unsure["total_changed"] = 4
+    text = as_markdown(result)
     assert "<b>" not in text
     assert "\n# x" not in text
     for kind in DiscrepancyKind:
-        assert f"1 {kind.value.replace('_', ' ')}" in verdict(told)
+        assert f"1 {kind.value.replace('_', ' ')}" in verdict(result)
     assert "4 imported orders were not found, but the search proves nothing: the total changed" in text
     assert "2 orders in the OMS have no external id" in text
-    assert told.counts["missing"] == 1
+    assert result.counts["missing"] == 1
 
 
 def test_a_long_report_is_cut() -> None:
-    told = ReconciliationReport("p", NOW, NOW)
-    told.differences = [Discrepancy(DiscrepancyKind.UNKNOWN, f"K{n}") for n in range(MAX_LISTED + 3)]
-    assert "and 3 more" in as_markdown(told)
+    result = ReconciliationReport("p", NOW, NOW)
+    result.differences = [Discrepancy(DiscrepancyKind.UNKNOWN, f"K{n}") for n in range(MAX_LISTED + 3)]
+    assert "and 3 more" in as_markdown(result)
 
 
 def test_nothing_compared_is_not_called_fine() -> None:
-    told = ReconciliationReport("p", NOW, NOW, remarks=["no search"])
-    assert verdict(told) == "No differences found. Not everything could be compared."
-    assert "no search" in as_markdown(told)
+    result = ReconciliationReport("p", NOW, NOW, remarks=["no search"])
+    assert verdict(result) == "No differences found. Not everything could be compared."
+    assert "no search" in as_markdown(result)
 
 
 def test_a_line_for_the_operator() -> None:

@@ -144,10 +144,10 @@ THEIR_ORDERS = [(), range(1, NUMBER, 3)]
 def test_a_lie_about_orders_in_doubt(kind: str, search_by: str) -> None:
     for stored in STORED:
         for theirs in THEIR_ORDERS:
-            said = in_doubt(world(LIES[kind], stored, theirs, search_by))
-            assert not [i for i in stored if said[i].finding.kind == "absent"], "would be sent again"
-            assert not [i for i in range(NUMBER) if said[i].finding.kind == "found" and i not in stored], "not ours"
-            assert all(said[i].finding.oms_id == str(500 + i) for i in stored if said[i].finding.kind == "found")
+            outputs = in_doubt(world(LIES[kind], stored, theirs, search_by))
+            assert not [i for i in stored if outputs[i].finding.kind == "absent"], "would be sent again"
+            assert not [i for i in range(NUMBER) if outputs[i].finding.kind == "found" and i not in stored], "not ours"
+            assert all(outputs[i].finding.oms_id == str(500 + i) for i in stored if outputs[i].finding.kind == "found")
 
 
 @pytest.mark.parametrize("kind", LIES)
@@ -178,23 +178,23 @@ def test_a_lie_to_a_ledger_that_was_lost(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(TRUTHFUL_ENOUGH))
 def test_absent_orders_are_sent_despite_a_faulty_search(kind: str) -> None:
-    said = in_doubt(world(LIES[kind], [0, 3]))
-    assert {i for i, result in said.items() if result.finding.kind == "absent"} == set(range(NUMBER)) - {0, 3}
+    outputs = in_doubt(world(LIES[kind], [0, 3]))
+    assert {i for i, result in outputs.items() if result.finding.kind == "absent"} == set(range(NUMBER)) - {0, 3}
     sent = before_sending(world(LIES[kind], [0, 3]), Ledger()).may_be_sent
     assert sent == [i for i in range(NUMBER) if i not in (0, 3)]
 
 
 def test_the_truth() -> None:
-    said = in_doubt(world(Lie(), range(0, NUMBER, 2)))
-    assert [said[i].finding.kind for i in range(NUMBER)] == ["found", "absent"] * (NUMBER // 2)
+    outputs = in_doubt(world(Lie(), range(0, NUMBER, 2)))
+    assert [outputs[i].finding.kind for i in range(NUMBER)] == ["found", "absent"] * (NUMBER // 2)
     assert len(LIES) >= 29
 
 
 @pytest.mark.parametrize("known", range(4))
 def test_lists_that_are_honoured_in_part_with_few_known_orders(known: int) -> None:
     for kind in ("only the first id", "only the last id", "only the ends", "every second id"):
-        said = in_doubt(world(LIES[kind], range(NUMBER)), Ledger(PAST[:known]))
-        assert not [i for i in said if said[i].finding.kind == "absent"]
+        outputs = in_doubt(world(LIES[kind], range(NUMBER)), Ledger(PAST[:known]))
+        assert not [i for i in outputs if outputs[i].finding.kind == "absent"]
         ledger = Ledger(PAST[:known])
         assert before_sending(world(LIES[kind], range(NUMBER)), ledger).may_be_sent == []
 
@@ -209,13 +209,13 @@ class TestWhoseOrder:
 
     def test_a_row_without_manufacturer_is_settled_by_the_order(self) -> None:
         lie = LIES["rows without manufacturer"]
-        said = in_doubt(world(lie, [0], [1]))
-        assert (said[0].finding.kind, said[1].finding.kind) == ("found", "absent")
+        outputs = in_doubt(world(lie, [0], [1]))
+        assert (outputs[0].finding.kind, outputs[1].finding.kind) == ("found", "absent")
 
     @pytest.mark.parametrize("kind", ["nothing names a manufacturer", "no detail"])
     def test_or_by_an_operator(self, kind: str) -> None:
-        said = in_doubt(world(LIES[kind], [0], [1]))
-        assert [(said[i].finding.kind, said[i].reason) for i in (0, 1)] == [("unclear", UNIDENTIFIED_ORDER)] * 2
+        outputs = in_doubt(world(LIES[kind], [0], [1]))
+        assert [(outputs[i].finding.kind, outputs[i].reason) for i in (0, 1)] == [("unclear", UNIDENTIFIED_ORDER)] * 2
         ledger = Ledger()
         before_sending(world(LIES[kind], [0], [1]), ledger)
         assert {i: reason for i, (reason, _) in ledger.held.items()} == dict.fromkeys((0, 1), UNIDENTIFIED_ORDER)
@@ -236,10 +236,10 @@ class TestWhoseOrder:
     )
     def test_an_order_that_contradicts_is_for_an_operator(self, other: dict[str, Any], member: str) -> None:
         stored = [*PAST, Order(777, KEYS[2], **other)]
-        said = in_doubt(Oms(stored))[2]
-        assert (said.finding.kind, said.reason) == ("unclear", FOREIGN_ORDER)
-        assert member in said.why
-        assert "777" in said.why
+        outputs = in_doubt(Oms(stored))[2]
+        assert (outputs.finding.kind, outputs.reason) == ("unclear", FOREIGN_ORDER)
+        assert member in outputs.why
+        assert "777" in outputs.why
         for known in (PAST, ()):
             ledger = Ledger(known)
             proving = before_sending(Oms(stored), ledger, past=False)
@@ -268,12 +268,12 @@ def test_an_order_whose_detail_fails_stays_in_doubt() -> None:
             return SearchResult((), complete=False, problem="http_503")
 
     lie = Lie(row=without("manufacturerID", "customerTotal"))
-    said = in_doubt(Failing([*PAST, Order(502, KEYS[2])], lie))[2]
-    assert (said.finding.kind, said.reason) == ("unclear", "")
-    assert "http_503" in said.why
+    outputs = in_doubt(Failing([*PAST, Order(502, KEYS[2])], lie))[2]
+    assert (outputs.finding.kind, outputs.reason) == ("unclear", "")
+    assert "http_503" in outputs.why
 
 
 def test_no_message_contains_data_of_the_order(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    said = in_doubt(Oms([*PAST, Order(777, KEYS[2], email="somebody@example.org")]))
-    assert "example" not in said[2].why + caplog.text
+    outputs = in_doubt(Oms([*PAST, Order(777, KEYS[2], email="somebody@example.org")]))
+    assert "example" not in outputs[2].why + caplog.text

@@ -137,15 +137,15 @@ class TestWithoutAPast:
     def test_but_with_one_they_must_be_shown(self) -> None:
         fresh = [Order(1, "N-900")]
         hidden = Oms(fresh, Lie(shows=lambda order: False))
-        told = prove(hidden, Ledger(3, [known(fresh[0], timedelta(seconds=30))]), past=True)
-        assert (told.may_be_sent, told.kept) == ([], [0, 1, 2])
-        assert "known to be imported is not found" in told.cause
+        result = prove(hidden, Ledger(3, [known(fresh[0], timedelta(seconds=30))]), past=True)
+        assert (result.may_be_sent, result.kept) == ([], [0, 1, 2])
+        assert "known to be imported is not found" in result.cause
 
     def test_an_account_that_is_unreadable_proves_nothing(self) -> None:
         oms = Oms([], Lie(reply=lambda reply, number: SearchReply(503) if number == 1 else reply))
-        told = prove(oms, Ledger(3))
-        assert (told.may_be_sent, told.kept, told.unsearchable) == ([], [0, 1, 2], [])
-        assert "HTTP 503" in told.cause
+        result = prove(oms, Ledger(3))
+        assert (result.may_be_sent, result.kept, result.unsearchable) == ([], [0, 1, 2], [])
+        assert "HTTP 503" in result.cause
 
     @pytest.mark.parametrize("lie", [Lie(row=without("externalOrderID")), Lie()])
     def test_an_order_that_the_ledger_does_not_know_is_a_past(self, lie: Lie) -> None:
@@ -173,20 +173,20 @@ class TestAnEmptyAccount:
     def test_is_not_believed_where_another_ledger_may_have_sent(self) -> None:
         stored = [Order(1, "N-000"), *OTHERS]
         blind = Oms(stored, Lie(shows=lambda order: False))
-        told = prove(blind, Ledger(3), past=True, sent_elsewhere=True)
-        assert (told.may_be_sent, told.unsearchable) == ([], [0, 1, 2])
-        assert "no imported order is known" in told.cause
+        result = prove(blind, Ledger(3), past=True, sent_elsewhere=True)
+        assert (result.may_be_sent, result.unsearchable) == ([], [0, 1, 2])
+        assert "no imported order is known" in result.cause
 
 
 class TestNoSearchByExternalId:
     def test_orders_are_sent_beside_orders_of_other_channels(self) -> None:
-        told = prove(Oms(list(OTHERS), Lie(knows_keys=False)), Ledger(3))
-        assert told.counts["sent_without_lookup"] == 3
+        result = prove(Oms(list(OTHERS), Lie(knows_keys=False)), Ledger(3))
+        assert result.counts["sent_without_lookup"] == 3
 
     def test_but_not_if_one_of_them_is_stored(self) -> None:
-        told = prove(Oms([*OTHERS, Order(1, "N-001")], Lie(knows_keys=False)), Ledger(3))
-        assert (told.may_be_sent, told.unsearchable) == ([], [0, 1, 2])
-        assert "not supported" in told.cause
+        result = prove(Oms([*OTHERS, Order(1, "N-001")], Lie(knows_keys=False)), Ledger(3))
+        assert (result.may_be_sent, result.unsearchable) == ([], [0, 1, 2])
+        assert "not supported" in result.cause
 
     def test_one_search_that_fails_is_no_missing_method(self) -> None:
         """Lists are refused and single searches work: whoever could not be asked waits."""
@@ -198,9 +198,9 @@ class TestNoSearchByExternalId:
                     return SearchReply(400, b'{"code": 5014}')
                 return SearchReply(503) if keys == ["N-001"] else super()._search(query)
 
-        told = prove(Busy([*OTHERS, Order(1, "N-001")]), Ledger(3))
-        assert (told.may_be_sent, told.kept) == ([0, 2], [1])
-        assert "HTTP 503" in told.cause
+        result = prove(Busy([*OTHERS, Order(1, "N-001")]), Ledger(3))
+        assert (result.may_be_sent, result.kept) == ([0, 2], [1])
+        assert "HTTP 503" in result.cause
 
 
 class TestPayloadsOfAnotherLedger:

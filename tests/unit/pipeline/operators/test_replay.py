@@ -13,7 +13,7 @@ from order_relay.errors import ValidationIssue
 from order_relay.orders.messages import RunContext
 from order_relay.orders.payload.transformer import TransformResult
 from order_relay.pipeline.operators.replay import evaluate_archived
-from tests.support.stages import PIPELINE, Desk, PlainTransformer, order
+from tests.support.stages import PIPELINE, PlainTransformer, Relay, order
 
 
 class StrictTransformer(PlainTransformer):
@@ -32,8 +32,8 @@ class StrictTransformer(PlainTransformer):
 
 
 @pytest.fixture
-def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
-    made = Desk.open(sqlite_url, tmp_path / "store")
+def relay(sqlite_url: str, tmp_path: Path) -> Iterator[Relay]:
+    made = Relay.open(sqlite_url, tmp_path / "store")
     made.transformer = StrictTransformer()
     yield made
     made.ledger.close()
@@ -50,61 +50,61 @@ ORDERS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def quarantined(desk: Desk, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+def quarantined(relay: Relay, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """An order in quarantine that was refused for a code table which is complete by now."""
     made = order(1, **document)
-    rules = desk.transformer.eligibility
-    desk.transformer.eligibility = type(rules)()
-    desk.run(made)
-    desk.transformer.eligibility, desk.transformer.strict = rules, False
-    assert desk.states() == {"1": "quarantined code_unknown"}
-    [row] = desk.ledger.queries.quarantined(None, None, None)
+    rules = relay.transformer.eligibility
+    relay.transformer.eligibility = type(rules)()
+    relay.run(made)
+    relay.transformer.eligibility, relay.transformer.strict = rules, False
+    assert relay.states() == {"1": "quarantined code_unknown"}
+    [row] = relay.ledger.queries.quarantined(None, None, None)
     return row["id"], made
 
 
-def by_next_run(desk: Desk) -> None:
+def by_next_run(relay: Relay) -> None:
     """What the next run makes of the orders that were put back."""
-    desk.transform(desk.dedupe(desk.validate(Manifest("replay", PIPELINE))))
+    relay.transform(relay.dedupe(relay.validate(Manifest("replay", PIPELINE))))
 
 
-def by_the_run_itself(desk: Desk, number: int, document: dict[str, Any]) -> None:
-    desk.run(document)
+def by_the_run_itself(relay: Relay, number: int, document: dict[str, Any]) -> None:
+    relay.run(document)
 
 
-def by_the_dag(desk: Desk, number: int, document: dict[str, Any]) -> None:
-    desk.ledger.bulk.replay(RunContext(PIPELINE, "", "ann"), [number], "table completed")
-    by_next_run(desk)
+def by_the_dag(relay: Relay, number: int, document: dict[str, Any]) -> None:
+    relay.ledger.bulk.replay(RunContext(PIPELINE, "", "ann"), [number], "table completed")
+    by_next_run(relay)
 
 
-def by_the_command_line(desk: Desk, number: int, document: dict[str, Any]) -> None:
+def by_the_command_line(relay: Relay, number: int, document: dict[str, Any]) -> None:
     found = evaluate_archived(
-        desk.store, PIPELINE, desk.ledger.worklist.get([number]), source=desk.format, transformer=desk.transformer
+        relay.store, PIPELINE, relay.ledger.worklist.get([number]), source=relay.format, transformer=relay.transformer
     )
-    desk.ledger.bulk.replay(RunContext(PIPELINE, "", "ann"), [work.id for work in found.continuing], "table completed")
-    by_next_run(desk)
+    relay.ledger.bulk.replay(RunContext(PIPELINE, "", "ann"), [work.id for work in found.continuing], "table completed")
+    by_next_run(relay)
 
 
 @pytest.mark.parametrize("name", ORDERS)
-def test_every_way_of_evaluating_again_agrees(desk: Desk, sqlite_url: str, name: str) -> None:
+def test_every_way_of_evaluating_again_agrees(relay: Relay, sqlite_url: str, name: str) -> None:
     document, state = ORDERS[name]
-    number, made = quarantined(desk, document)
+    number, made = quarantined(relay, document)
     found = evaluate_archived(
-        desk.store, PIPELINE, desk.ledger.worklist.get([number]), source=desk.format, transformer=desk.transformer
+        relay.store, PIPELINE, relay.ledger.worklist.get([number]), source=relay.format, transformer=relay.transformer
     )
     assert [work.id for work in found.continuing] == ([] if state.startswith("quarantined") else [number])
-    assert desk.states() == {"1": "quarantined code_unknown"}, "nothing was changed"
-    desk.run(made)
+    assert relay.states() == {"1": "quarantined code_unknown"}, "nothing was changed"
+    relay.run(made)
     if name == "without a payload":
         state = "quarantined code_unknown"
-    assert desk.states() == {"1": state}
+    assert relay.states() == {"1": state}
 
 
 @pytest.mark.parametrize("way", [by_the_run_itself, by_the_dag, by_the_command_line])
 @pytest.mark.parametrize("name", [name for name in ORDERS if name not in {"without a payload"}])
-def test_the_state_afterwards_is_the_same(desk: Desk, name: str, way: Any) -> None:
+def test_the_state_afterwards_is_the_same(relay: Relay, name: str, way: Any) -> None:
     document, state = ORDERS[name]
-    number, made = quarantined(desk, document)
-    way(desk, number, made)
-    [life] = desk.ledger.queries.find("1")
+    number, made = quarantined(relay, document)
+    way(relay, number, made)
+    [life] = relay.ledger.queries.find("1")
     expected = "quarantined code_unknown" if way is by_the_command_line and state.startswith("quarantined") else state
     assert f"{life['state']} {life['reason']}".strip() == expected

@@ -23,7 +23,7 @@ from order_relay.pipeline.lookup import evidence
 from order_relay.pipeline.operators.review import build_review
 from order_relay.pipeline.operators.review_model import OrderReview
 from order_relay.pipeline.report.advice import CODES
-from tests.support.stages import PIPELINE, Desk, order
+from tests.support.stages import PIPELINE, Relay, order
 
 READER = CanonicalReader(
     parse_rules(
@@ -42,32 +42,32 @@ READER = CanonicalReader(
 
 
 @pytest.fixture
-def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
-    made = Desk.open(sqlite_url, tmp_path / "store")
+def relay(sqlite_url: str, tmp_path: Path) -> Iterator[Relay]:
+    made = Relay.open(sqlite_url, tmp_path / "store")
     yield made
     made.ledger.close()
 
 
-def imported(desk: Desk, *documents: dict[str, Any]) -> None:
+def imported(relay: Relay, *documents: dict[str, Any]) -> None:
     """Extract to load: everything that is ready gets an OMS id."""
-    desk.run(*documents)
-    ids = desk.ledger.claims.ready(PIPELINE)
-    claims = desk.ledger.claims.claim(desk.ctx, ids, "test", 30)
+    relay.run(*documents)
+    ids = relay.ledger.claims.ready(PIPELINE)
+    claims = relay.ledger.claims.claim(relay.ctx, ids, "test", 30)
     answers = {i: SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}") for i in claims}
     assert (
-        desk.ledger.outcomes.record(desk.ctx, [AttemptResult(i, claims[i].attempt, answers[i]) for i in claims]) == []
+        relay.ledger.outcomes.record(relay.ctx, [AttemptResult(i, claims[i].attempt, answers[i]) for i in claims]) == []
     )
 
 
-def review(desk: Desk, **which: Any) -> OrderReview:
+def review(relay: Relay, **which: Any) -> OrderReview:
     wiring = SimpleNamespace(settings=SimpleNamespace(name=PIPELINE), transformer=SimpleNamespace(reader=READER))
-    return build_review(desk.ledger, desk.store, wiring, **which)
+    return build_review(relay.ledger, relay.store, wiring, **which)
 
 
-def test_a_change_after_import_is_shown_against_what_was_imported(desk: Desk) -> None:
-    imported(desk, order(1, person="MARK old"))
-    desk.run(order(1, items=("A", "C"), person="MARK new"))
-    shown = review(desk, number="N1")
+def test_a_change_after_import_is_shown_against_what_was_imported(relay: Relay) -> None:
+    imported(relay, order(1, person="MARK old"))
+    relay.run(order(1, items=("A", "C"), person="MARK new"))
+    shown = review(relay, number="N1")
     assert shown.reason == redelivery.AFTER_IMPORT
     assert [(v.edition, v.state, v.shown) for v in shown.versions] == [(1, "imported", False), (2, "held", True)]
     assert [(line.kind, line.item) for d in shown.details if d.comparison for line in d.comparison.lines] == [
@@ -86,10 +86,10 @@ def pairs(shown: OrderReview) -> list[tuple[int, int]]:
     return [(detail.before, detail.now) for detail in shown.details]
 
 
-def test_a_group_is_one_review_for_each_of_its_numbers(desk: Desk) -> None:
-    imported(desk, order(1, group="G"))
-    desk.run(order(1, group="G"), order(2, group="G", no="N1-1"), order(3, group="G", no="N1-2"))
-    shown = review(desk, number="N1-1")
+def test_a_group_is_one_review_for_each_of_its_numbers(relay: Relay) -> None:
+    imported(relay, order(1, group="G"))
+    relay.run(order(1, group="G"), order(2, group="G", no="N1-1"), order(3, group="G", no="N1-2"))
+    shown = review(relay, number="N1-1")
     assert (shown.number, shown.other_numbers, shown.shown_ids) == ("N1-2", ("N1-1",), (2, 3))
     assert [(v.order_number, v.state, v.shown) for v in shown.versions] == [
         ("N1", "imported", False),
@@ -97,19 +97,19 @@ def test_a_group_is_one_review_for_each_of_its_numbers(desk: Desk) -> None:
         ("N1-2", "held", True),
     ]
     assert pairs(shown) == [(1, 2), (1, 3), (2, 3)]
-    assert review(desk, number="N1-1") == review(desk, number="N1-2") == shown
+    assert review(relay, number="N1-1") == review(relay, number="N1-2") == shown
     assert shown.choices == ("replacement", "separate", "discard")
     effect = dict(shown.answers)
     assert effect["separate"].startswith("N1-2 (id 3) is sent as an order of its own. N1-1 (id 2) is superseded by")
     assert "must be cancelled there" in effect["replacement"]
 
 
-def test_before_is_the_older_one_where_the_newer_one_is_imported(desk: Desk) -> None:
+def test_before_is_the_older_one_where_the_newer_one_is_imported(relay: Relay) -> None:
     newer = order(2, group="G", no="N1-1", customer="C-2")
-    desk.policies = VersionPolicies(unknown_base="import")
-    imported(desk, newer)
-    desk.run(order(1, group="G", customer="C-1", items=("A", "B", "OLD")), newer)
-    shown = review(desk, number="N1")
+    relay.policies = VersionPolicies(unknown_base="import")
+    imported(relay, newer)
+    relay.run(order(1, group="G", customer="C-1", items=("A", "B", "OLD")), newer)
+    shown = review(relay, number="N1")
     assert (shown.reason, shown.choices) == (versions.CONTRADICTING, ("separate", "discard"))
     assert not shown.needs_confirmation
     (detail,) = shown.details
@@ -121,16 +121,16 @@ def test_before_is_the_older_one_where_the_newer_one_is_imported(desk: Desk) -> 
     assert "C-1" not in shown.as_markdown() + json.dumps(shown.as_dict(), default=str)
 
 
-def test_one_number_under_two_ids_shows_both(desk: Desk) -> None:
-    desk.run(order(1), order(2, no="N1"))
-    shown = review(desk, number="N1")
+def test_one_number_under_two_ids_shows_both(relay: Relay) -> None:
+    relay.run(order(1), order(2, no="N1"))
+    shown = review(relay, number="N1")
     assert (shown.shown_ids, shown.reason, shown.needs_confirmation) == ((1, 2), redelivery.TWO_IDS, False)
     assert pairs(shown) == [(1, 2)]
 
 
-def test_a_version_alone_has_nothing_to_compare_with(desk: Desk) -> None:
-    desk.run(order(1, no="1-2-3-1"))
-    shown = review(desk, number="1-2-3-1")
+def test_a_version_alone_has_nothing_to_compare_with(relay: Relay) -> None:
+    relay.run(order(1, no="1-2-3-1"))
+    shown = review(relay, number="1-2-3-1")
     assert shown.reason == versions.WITHOUT_BASE
     assert "no other version" in shown.as_markdown()
     assert shown.answers == (
@@ -139,35 +139,37 @@ def test_a_version_alone_has_nothing_to_compare_with(desk: Desk) -> None:
     )
 
 
-def test_unreadable_entries_are_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    imported(desk, order(1))
-    desk.run(order(1, items=("C",)))
+def test_unreadable_entries_are_reported(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported(relay, order(1))
+    relay.run(order(1, items=("C",)))
 
     def damaged(*_: Any) -> Any:
         raise DamagedBatchError("part-00000: is truncated")
 
     monkeypatch.setattr(BatchReader, "rows", damaged)
-    assert "is truncated" in review(desk, number="N1").as_markdown()
+    assert "is truncated" in review(relay, number="N1").as_markdown()
 
 
-def test_a_decision_is_about_what_was_shown(desk: Desk) -> None:
-    desk.run(order(1), order(2, no="N1"))
-    shown = review(desk, number="N1")
-    desk.run(order(3, no="N1"))
+def test_a_decision_is_about_what_was_shown(relay: Relay) -> None:
+    relay.run(order(1), order(2, no="N1"))
+    shown = review(relay, number="N1")
+    relay.run(order(3, no="N1"))
     with pytest.raises(ConcurrentUpdateError):
-        desk.ledger.decisions.decide("N1", "discard", "both wrong", "ann", shown=shown.seen)
-    assert desk.ledger.decisions.decide("N1", "discard", "all wrong", "ann", shown=review(desk, number="N1").seen) == [
+        relay.ledger.decisions.decide("N1", "discard", "both wrong", "ann", shown=shown.seen)
+    assert relay.ledger.decisions.decide(
+        "N1", "discard", "all wrong", "ann", shown=review(relay, number="N1").seen
+    ) == [
         1,
         2,
         3,
     ]
 
 
-def test_nothing_held_is_acknowledged(desk: Desk) -> None:
-    desk.run(order(1))
+def test_nothing_held_is_acknowledged(relay: Relay) -> None:
+    relay.run(order(1))
     for number in ("N1", "none"):
         with pytest.raises(IllegalTransitionError):
-            review(desk, number=number)
+            review(relay, number=number)
 
 
 def test_every_reason_has_a_plain_text() -> None:

@@ -13,7 +13,7 @@ SETTINGS = ReadingSettings(overlap_s=3600, first_days=5)
 
 
 @dataclass
-class Book:
+class FakeLedger:
     runs = source_holds = unread_orders = property(lambda self: self)
     point: datetime | None = None
     waiting: list[str] = field(default_factory=list)
@@ -35,45 +35,45 @@ class Shop:
         self.windowed = windowed
 
 
-def news(book: Book, *, windowed: bool = True) -> Any:
-    return plan_new_orders("shop_to_oms", Shop(windowed=windowed), book, SETTINGS, NOW)  # type: ignore[arg-type]
+def news(ledger: FakeLedger, *, windowed: bool = True) -> Any:
+    return plan_new_orders("shop_to_oms", Shop(windowed=windowed), ledger, SETTINGS, NOW)  # type: ignore[arg-type]
 
 
 def test_a_source_that_offers_everything_is_read_whole() -> None:
-    reading = news(Book(NOW), windowed=False)
+    reading = news(FakeLedger(NOW), windowed=False)
     assert reading.selection == Selection()
     assert (reading.complete, reading.read_to) == (True, None)
 
 
 def test_the_first_run_looks_back_some_days() -> None:
-    reading = news(Book())
+    reading = news(FakeLedger())
     assert reading.selection == Selection((), NOW - timedelta(days=5, hours=1))
     assert (reading.complete, reading.read_to, reading.from_past) == (False, NOW, False)
 
 
 def test_later_ones_begin_an_overlap_before_the_point_however_long_ago_it_is() -> None:
     point = NOW - timedelta(days=40)
-    assert news(Book(point)).selection.start == point - timedelta(hours=1)
+    assert news(FakeLedger(point)).selection.start == point - timedelta(hours=1)
 
 
 def test_a_point_in_the_future_loses_nothing() -> None:
-    assert news(Book(NOW + timedelta(days=1))).selection.start == NOW - timedelta(hours=1)
+    assert news(FakeLedger(NOW + timedelta(days=1))).selection.start == NOW - timedelta(hours=1)
 
 
 def test_waiting_orders_are_asked_for_besides() -> None:
-    reading = news(Book(NOW, ["7", "8"]))
+    reading = news(FakeLedger(NOW, ["7", "8"]))
     assert reading.selection.order_ids == reading.asked_again == ("7", "8")
     assert reading.selection.start is not None
 
 
 def test_a_run_asks_for_no_end_so_that_a_shop_ahead_of_us_hides_nothing() -> None:
-    reading = news(Book(NOW))
+    reading = news(FakeLedger(NOW))
     assert reading.selection.end is None
     assert reading.read_to == NOW
 
 
 def test_orders_that_could_not_be_read_are_left_alone_until_they_are_due() -> None:
-    reading = news(Book(NOW, ["7"], {"7": True, "8": False}))
+    reading = news(FakeLedger(NOW, ["7"], {"7": True, "8": False}))
     assert reading.selection.later == {"8"}
     assert reading.selection.known == {"7", "8"}
 

@@ -12,10 +12,10 @@ from order_relay.pipeline.runs.stop_switch import RESUME_WORDS, STOP_WORDS, Stop
 KNOWN = ("supercat_to_shopatron", "supercat_to_shopatron__east", "cloudsuite_to_shopatron")
 
 
-def any_case(words: frozenset[str]) -> st.SearchStrategy[str]:
+def any_case(terms: frozenset[str]) -> st.SearchStrategy[str]:
     pad = st.sampled_from(["", " ", "\n", "\t "])
     change = st.sampled_from([str.lower, str.upper, str.title])
-    return st.builds(lambda a, f, word, b: a + f(word) + b, pad, change, st.sampled_from(sorted(words)), pad)
+    return st.builds(lambda a, f, word, b: a + f(word) + b, pad, change, st.sampled_from(sorted(terms)), pad)
 
 
 @given(st.one_of(any_case(RESUME_WORDS), st.sampled_from(["", " ", "\n"])))
@@ -75,11 +75,11 @@ def test_a_mistake_stops_everything_and_is_quoted_with_the_known_names(text: str
 def test_no_other_text_lets_an_order_out(text: str, known: list[str]) -> None:
     """Whatever is neither empty, false, nor names of pipelines stops everything."""
     switch = read_switch(text, known)
-    words = {word for word in text.replace(",", " ").replace(";", " ").split() if word}
-    if not text.strip() or (words and {word.lower() for word in words} <= RESUME_WORDS):
+    terms = {word for word in text.replace(",", " ").replace(";", " ").split() if word}
+    if not text.strip() or (terms and {word.lower() for word in terms} <= RESUME_WORDS):
         assert switch == StopSwitch()
-    elif words and words <= set(known):
-        assert switch.pipelines == words
+    elif terms and terms <= set(known):
+        assert switch.pipelines == terms
     else:
         assert switch.everything
 

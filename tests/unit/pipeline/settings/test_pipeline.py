@@ -76,7 +76,7 @@ def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (BASE + "chunks: {at_most: 17}", r"chunks\.at_most: should be less than or equal to 16"),
         (BASE + "policies: {resubmission: perhaps}", r"policies\.resubmission: should be 'review', 'import_as_new'"),
@@ -99,8 +99,8 @@ def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
         ("", "must contain keys and values"),
     ],
 )
-def test_what_is_wrong_is_named_with_file_key_and_what_is_allowed(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said) as error:
+def test_what_is_wrong_is_named_with_file_key_and_what_is_allowed(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as error:
         load_file(written(tmp_path, text))
     assert "supercat_to_shopatron.yaml" in str(error.value)
 

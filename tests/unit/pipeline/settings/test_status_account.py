@@ -31,7 +31,7 @@ def test_a_second_account(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("polls: {}", r"acommerce_status\.yaml: polls: is unknown; allowed here: source, schedule"),
         ("poll: {overlap: 1}", r"poll\.overlap: is unknown; allowed here: overlap_s"),
@@ -44,8 +44,8 @@ def test_a_second_account(tmp_path: Path) -> None:
         ("name: x", "`name` is derived from the file name"),
     ],
 )
-def test_a_wrong_file_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_a_wrong_file_names_file_and_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         load(tmp_path, text)
 
 
@@ -59,7 +59,7 @@ def test_the_shipped_names_are_in_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mapping", "said"),
+    ("mapping", "message"),
     [
         ("{order_id: orderID}", r"acommerce_status\.yaml: mapping\.order_id: .*'orderID'.*did you mean 'orderId'"),
         ("{parcels: {list: shipPackages}}", r"mapping\.parcels\.list: .*'shipPackages'.*did you mean 'shipPackage'"),
@@ -76,8 +76,8 @@ def test_the_shipped_names_are_in_the_schema() -> None:
         ("{members: orderID}", r"mapping\.members must be a list of paths"),
     ],
 )
-def test_a_name_that_no_record_can_have_is_wrong_setup(tmp_path: Path, mapping: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_a_name_that_no_record_can_have_is_wrong_setup(tmp_path: Path, mapping: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         status_reader(load(tmp_path, f"mapping: {mapping}"))
 
 

@@ -13,7 +13,7 @@ YES, NO = Acknowledgement(True), Acknowledgement(False, "no such order")
 
 
 @dataclass
-class Book:
+class FakeLedger:
     """A ledger that knows acknowledgements only."""
 
     acknowledgements = versions = unidentified_orders = runs = property(lambda self: self)
@@ -69,71 +69,71 @@ class Shop:
         return found if isinstance(found, dict) else dict.fromkeys(numbers, found)
 
 
-def run(shop, book, size=10):
-    return acknowledge(CTX, shop, book, connection_fingerprint="c1", slice_size=size)
+def run(shop, fake_ledger, size=10):
+    return acknowledge(CTX, shop, fake_ledger, connection_fingerprint="c1", slice_size=size)
 
 
 def test_everything_due_is_read_in_chunks():
-    shop, book = Shop(), Book(dict.fromkeys(range(1, 26), "due"))
-    assert run(shop, book) == {"accepted": 25, "refused": 0, "missing": 0, "unknown": 0}
+    shop, fake_ledger = Shop(), FakeLedger(dict.fromkeys(range(1, 26), "due"))
+    assert run(shop, fake_ledger) == {"accepted": 25, "refused": 0, "missing": 0, "unknown": 0}
     assert [len(asked) for asked in shop.asked] == [10, 10, 5]
-    assert set(book.states.values()) == {"confirmed"}
+    assert set(fake_ledger.states.values()) == {"confirmed"}
 
 
 def test_nothing_due_is_no_request():
     shop = Shop()
-    assert run(shop, Book({1: "confirmed", 2: "sent"}))["accepted"] == 0
+    assert run(shop, FakeLedger({1: "confirmed", 2: "sent"}))["accepted"] == 0
     assert shop.asked == []
 
 
 def test_a_source_is_acknowledged_by_its_preferred_identifier():
     shop = Shop(acknowledges="source_id")
-    assert run(shop, Book({1: "due"}))["accepted"] == 1
+    assert run(shop, FakeLedger({1: "due"}))["accepted"] == 1
     assert shop.asked == [["id-1"]]
 
 
 def test_if_silence_proves_nothing_an_unanswered_one_is_repeated():
-    shop, book = Shop(windowed=True), Book({1: "sent", 2: "confirmed"})
-    assert run(shop, book)["accepted"] == 1
-    assert book.states == {1: "confirmed", 2: "confirmed"}
+    shop, fake_ledger = Shop(windowed=True), FakeLedger({1: "sent", 2: "confirmed"})
+    assert run(shop, fake_ledger)["accepted"] == 1
+    assert fake_ledger.states == {1: "confirmed", 2: "confirmed"}
 
 
 def test_refused_ones_are_tried_once_a_run_and_hide_nothing_behind_them():
-    shop, book = Shop(NO), Book(dict.fromkeys(range(1, 26), "due"))
-    assert run(shop, book)["refused"] == 25
+    shop, fake_ledger = Shop(NO), FakeLedger(dict.fromkeys(range(1, 26), "due"))
+    assert run(shop, fake_ledger)["refused"] == 25
     assert sorted(number for asked in shop.asked for number in asked) == sorted(f"N{n}" for n in range(1, 26))
-    assert set(book.states.values()) == {"refused"}
+    assert set(fake_ledger.states.values()) == {"refused"}
 
 
 def test_each_entry_counts_by_itself():
-    shop, book = Shop({"N1": YES, "N2": NO, "N9": YES}), Book(dict.fromkeys((1, 2, 3), "due"))
-    assert run(shop, book) == {"accepted": 1, "refused": 1, "missing": 1, "unknown": 0}
-    assert book.states == {1: "confirmed", 2: "refused", 3: "refused"}
+    shop, fake_ledger = Shop({"N1": YES, "N2": NO, "N9": YES}), FakeLedger(dict.fromkeys((1, 2, 3), "due"))
+    assert run(shop, fake_ledger) == {"accepted": 1, "refused": 1, "missing": 1, "unknown": 0}
+    assert fake_ledger.states == {1: "confirmed", 2: "refused", 3: "refused"}
 
 
 def test_without_an_answer_they_stay_sent_and_the_others_go_on():
     shop = Shop(lambda call: OutcomeUnknownError("cut") if call == 1 else YES)
-    book = Book(dict.fromkeys(range(1, 16), "due"))
-    assert run(shop, book) == {"accepted": 5, "refused": 0, "missing": 0, "unknown": 10}
-    assert sorted(book.states.values()) == ["confirmed"] * 5 + ["sent"] * 10
+    fake_ledger = FakeLedger(dict.fromkeys(range(1, 16), "due"))
+    assert run(shop, fake_ledger) == {"accepted": 5, "refused": 0, "missing": 0, "unknown": 10}
+    assert sorted(fake_ledger.states.values()) == ["confirmed"] * 5 + ["sent"] * 10
 
 
 def test_a_source_that_never_answers_is_left_alone_after_a_few_slices():
-    shop, book = Shop(OutcomeUnknownError("cut")), Book(dict.fromkeys(range(1, 101), "due"))
-    assert run(shop, book)["unknown"] == 10 * MAX_UNANSWERED_SLICES
+    shop, fake_ledger = Shop(OutcomeUnknownError("cut")), FakeLedger(dict.fromkeys(range(1, 101), "due"))
+    assert run(shop, fake_ledger)["unknown"] == 10 * MAX_UNANSWERED_SLICES
     assert len(shop.asked) == MAX_UNANSWERED_SLICES
 
 
 def test_a_passing_trouble_is_the_callers():
     with pytest.raises(TransientError):
-        run(Shop(TransientError("closed")), Book({1: "due"}))
+        run(Shop(TransientError("closed")), FakeLedger({1: "due"}))
 
 
 def test_a_refused_login_suspends_and_marks_nothing_as_sent_afterwards():
-    shop, book = Shop(SourceAuthError("HTTP 401")), Book({1: "due"})
+    shop, fake_ledger = Shop(SourceAuthError("HTTP 401")), FakeLedger({1: "due"})
     with pytest.raises(SourceAuthError):
-        run(shop, book)
-    book.states = {1: "due"}
+        run(shop, fake_ledger)
+    fake_ledger.states = {1: "due"}
     with pytest.raises(SourceAuthError, match="suspended"):
-        run(shop, book)
-    assert (len(shop.asked), book.states) == (1, {1: "due"})
+        run(shop, fake_ledger)
+    assert (len(shop.asked), fake_ledger.states) == (1, {1: "due"})

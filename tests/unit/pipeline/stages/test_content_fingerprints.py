@@ -13,25 +13,25 @@ from order_relay.batches import ArchiveRemovedError, BatchReader
 from order_relay.ledger import AttemptResult
 from order_relay.orders.mapping.content_hash import ContentPaths, document_hash
 from order_relay.orders.messages import SendOutcome, SendResult
-from tests.support.stages import PIPELINE, Desk, order
+from tests.support.stages import PIPELINE, Relay, order
 
 PATHS = ("id", "no", "group", "rows.sku")
 NARROW, WIDE = ContentPaths(PATHS), ContentPaths((*PATHS, "colour"))
 
 
 @pytest.fixture
-def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
-    made = Desk.open(sqlite_url, tmp_path / "store")
+def relay(sqlite_url: str, tmp_path: Path) -> Iterator[Relay]:
+    made = Relay.open(sqlite_url, tmp_path / "store")
     made.contents = NARROW
     yield made
     made.ledger.close()
 
 
-def imported(desk: Desk, *documents: dict[str, Any]) -> None:
-    desk.run(*documents)
-    claims = desk.ledger.claims.claim(desk.ctx, desk.ledger.claims.ready(PIPELINE), "test", 30)
-    desk.ledger.outcomes.record(
-        desk.ctx,
+def imported(relay: Relay, *documents: dict[str, Any]) -> None:
+    relay.run(*documents)
+    claims = relay.ledger.claims.claim(relay.ctx, relay.ledger.claims.ready(PIPELINE), "test", 30)
+    relay.ledger.outcomes.record(
+        relay.ctx,
         [
             AttemptResult(i, claim.attempt, SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}"))
             for i, claim in claims.items()
@@ -39,8 +39,8 @@ def imported(desk: Desk, *documents: dict[str, Any]) -> None:
     )
 
 
-def fingerprint(desk: Desk) -> str:
-    (life,) = desk.ledger.queries.find("N1")
+def fingerprint(relay: Relay) -> str:
+    (life,) = relay.ledger.queries.find("N1")
     return str(life["content_hash"])
 
 
@@ -58,32 +58,32 @@ def without_archive(monkeypatch: pytest.MonkeyPatch, batch: str) -> None:
 
 @pytest.mark.parametrize("archived", [True, False])
 def test_a_mapping_that_reads_more_holds_no_imported_order(
-    desk: Desk, archived: bool, monkeypatch: pytest.MonkeyPatch
+    relay: Relay, archived: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    imported(desk, order(1, colour="red", touched=1))
+    imported(relay, order(1, colour="red", touched=1))
     if not archived:
         without_archive(monkeypatch, "b1")
-    desk.contents = WIDE
-    desk.extract(order(1, colour="red", touched=2))
-    assert desk.states() == {"1": "imported"}
-    assert fingerprint(desk) == WIDE.fingerprint(order(1, colour="red"))
-    desk.extract(order(1, colour="blue"))
-    assert [row["reason"] for row in desk.ledger.queries.held()] == ["changed_after_import"]
+    relay.contents = WIDE
+    relay.extract(order(1, colour="red", touched=2))
+    assert relay.states() == {"1": "imported"}
+    assert fingerprint(relay) == WIDE.fingerprint(order(1, colour="red"))
+    relay.extract(order(1, colour="blue"))
+    assert [row["reason"] for row in relay.ledger.queries.held()] == ["changed_after_import"]
 
 
-def test_a_mapping_that_reads_less_forgets_what_it_no_longer_reads(desk: Desk) -> None:
-    desk.contents = WIDE
-    imported(desk, order(1, colour="red"))
-    desk.contents = NARROW
-    desk.extract(order(1, colour="blue"))
-    assert desk.states() == {"1": "imported"}
+def test_a_mapping_that_reads_less_forgets_what_it_no_longer_reads(relay: Relay) -> None:
+    relay.contents = WIDE
+    imported(relay, order(1, colour="red"))
+    relay.contents = NARROW
+    relay.extract(order(1, colour="blue"))
+    assert relay.states() == {"1": "imported"}
 
 
-def test_a_change_is_found_although_the_mapping_changed_with_it(desk: Desk) -> None:
-    imported(desk, order(1, colour="red"))
-    desk.contents = WIDE
-    desk.extract(order(1, items=("A", "C"), colour="red"))
-    assert [row["reason"] for row in desk.ledger.queries.held()] == ["changed_after_import"]
+def test_a_change_is_found_although_the_mapping_changed_with_it(relay: Relay) -> None:
+    imported(relay, order(1, colour="red"))
+    relay.contents = WIDE
+    relay.extract(order(1, items=("A", "C"), colour="red"))
+    assert [row["reason"] for row in relay.ledger.queries.held()] == ["changed_after_import"]
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_a_change_is_found_although_the_mapping_changed_with_it(desk: Desk) -> N
     ],
 )
 def test_a_ledger_of_an_older_release_is_migrated(
-    desk: Desk, again: dict[str, Any], archived: bool, held: int, monkeypatch: pytest.MonkeyPatch
+    relay: Relay, again: dict[str, Any], archived: bool, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = order(1, touched=1)
-    imported(desk, first)
-    desk.ledger.database.write(
+    imported(relay, first)
+    relay.ledger.database.write(
         lambda tx: tx.run(sa.text("UPDATE submission SET content_hash = :old"), {"old": document_hash(first, ())})
     )
     if not archived:
         without_archive(monkeypatch, "b1")
-    desk.extract(order(1, **again))
-    assert len(desk.ledger.queries.held()) == held
+    relay.extract(order(1, **again))
+    assert len(relay.ledger.queries.held()) == held

@@ -41,7 +41,7 @@ class Shop:
 
 
 @dataclass
-class Book:
+class FakeLedger:
     """Remembers what a ledger was told."""
 
     intake = runs = worklist = property(lambda self: self)
@@ -78,11 +78,11 @@ def store(tmp_path):
     return BatchStore((tmp_path / "batches").as_uri())
 
 
-def run(shop, book, store, reading=None, connection="c1"):
+def run(shop, fake_ledger, store, reading=None, connection="c1"):
     return extract(
         CTX,
         shop,
-        book,
+        fake_ledger,
         store,
         reading or FetchPlan(complete=True),
         batch_id="run-1",
@@ -93,9 +93,9 @@ def run(shop, book, store, reading=None, connection="c1"):
 
 
 def test_orders_are_archived_and_their_identities_received(store):
-    shop, book = Shop([order(1, notes="Zoë"), SourceOrder(order(2), "lone_surrogate")]), Book()
-    manifest = run(shop, book, store)
-    ((info, offers, fingerprint),) = book.received
+    shop, fake_ledger = Shop([order(1, notes="Zoë"), SourceOrder(order(2), "lone_surrogate")]), FakeLedger()
+    manifest = run(shop, fake_ledger, store)
+    ((info, offers, fingerprint),) = fake_ledger.received
     assert list(offers.columns) == [*IDENTITY_COLUMNS, "part", "row"]
     assert offers["source_id"].tolist() == ["1", "2"]
     assert offers["problem"].tolist() == ["", "lone_surrogate"]
@@ -110,22 +110,22 @@ def test_orders_are_archived_and_their_identities_received(store):
 
 def test_card_data_reaches_neither_archive_nor_hash(store, tmp_path):
     card = "4111111111111111"
-    book: Any = Book()
-    manifest = run(Shop([order(1, notes=f"card {card}", payment={"cvv": "987654"})]), book, store)
+    fake_ledger: Any = FakeLedger()
+    manifest = run(Shop([order(1, notes=f"card {card}", payment={"cvv": "987654"})]), fake_ledger, store)
     (text,) = BatchReader(store, CTX.pipeline, manifest.batch_id).rows(0, [0]).values()
     assert card.encode() not in text
     assert b"987654" not in text
-    again = Book()
+    again = FakeLedger()
     run(Shop([order(1, notes="card 5555555555554444", payment={"cvv": "1"})]), again, store)
-    assert book.received[0][1]["content_hash"].tolist() == again.received[0][1]["content_hash"].tolist()
+    assert fake_ledger.received[0][1]["content_hash"].tolist() == again.received[0][1]["content_hash"].tolist()
 
 
 @pytest.mark.parametrize("documents", [[], [order(n) for n in range(1200)]])
 def test_nothing_is_taken_of_an_answer_that_ends_badly(store, documents):
-    book: Any = Book()
+    fake_ledger: Any = FakeLedger()
     with pytest.raises(MalformedResponseError):
-        run(Shop(documents, MalformedResponseError("cut off")), book, store)
-    assert book.received == []
+        run(Shop(documents, MalformedResponseError("cut off")), fake_ledger, store)
+    assert fake_ledger.received == []
     assert list(store.list(CTX.pipeline)) == []
 
 
@@ -138,7 +138,7 @@ def test_what_is_listed_is_among_the_batchs_identities_whether_or_not_it_is_offe
             selection.listing.exclude("3")
             yield SourceOrder(order(1))
 
-    manifest = run(Forgetful(), Book(), store)
+    manifest = run(Forgetful(), FakeLedger(), store)
     assert list(BatchReader(store, CTX.pipeline, manifest.batch_id).identities()) == ["1", "2"]
 
 
@@ -167,59 +167,59 @@ def test_a_listed_order_without_a_ledger_row_fails_the_accounting_check(store, t
 
 
 def test_an_empty_answer_is_a_batch_too(store):
-    book: Any = Book()
-    manifest = run(Shop(), book, store)
+    fake_ledger: Any = FakeLedger()
+    manifest = run(Shop(), fake_ledger, store)
     assert manifest.records == 0
-    assert len(book.received[0][1]) == 0
-    assert list(book.received[0][1].columns) == [*IDENTITY_COLUMNS, "part", "row"]
+    assert len(fake_ledger.received[0][1]) == 0
+    assert list(fake_ledger.received[0][1].columns) == [*IDENTITY_COLUMNS, "part", "row"]
 
 
 def test_a_second_try_never_writes_over_the_first(store):
-    book: Any = Book()
-    first, second = run(Shop([order(1)]), book, store), run(Shop([order(2)]), book, store)
+    fake_ledger: Any = FakeLedger()
+    first, second = run(Shop([order(1)]), fake_ledger, store), run(Shop([order(2)]), fake_ledger, store)
     assert first.name != second.name
     assert [json.loads(t) for _, _, t in BatchReader(store, CTX.pipeline, first.batch_id).orders()] == [order(1)]
 
 
 def test_selected_orders_are_no_complete_answer(store):
-    shop, book = Shop([order(1)]), Book()
-    run(shop, book, store, plan_ids(("1",)))
-    assert book.received[0][0].complete is False
+    shop, fake_ledger = Shop([order(1)]), FakeLedger()
+    run(shop, fake_ledger, store, plan_ids(("1",)))
+    assert fake_ledger.received[0][0].complete is False
     assert shop.asked == [Selection(order_ids=("1",))]
 
 
 def test_after_a_refusal_no_request_is_made_until_the_connection_changed(store):
-    shop, book = Shop(error=SourceAuthError("HTTP 401")), Book()
+    shop, fake_ledger = Shop(error=SourceAuthError("HTTP 401")), FakeLedger()
     with pytest.raises(SourceAuthError, match="HTTP 401"):
-        run(shop, book, store)
-    assert book.refused == "c1"
+        run(shop, fake_ledger, store)
+    assert fake_ledger.refused == "c1"
     with pytest.raises(SourceAuthError, match="Correct the source's connection"):
-        run(shop, book, store)
+        run(shop, fake_ledger, store)
     assert len(shop.asked) == 1
     shop.error = None
-    run(shop, book, store, connection="c2")
-    assert book.refused is None
-    assert len(book.received) == 1
+    run(shop, fake_ledger, store, connection="c2")
+    assert fake_ledger.refused is None
+    assert len(fake_ledger.received) == 1
 
 
 def test_a_store_that_fails_to_clean_up_hides_no_error(store, monkeypatch):
     monkeypatch.setattr("order_relay.batches.writer.BatchWriter.abort", lambda _: 1 / 0)
     with pytest.raises(MalformedResponseError):
-        run(Shop([], MalformedResponseError("cut off")), Book(), store)
+        run(Shop([], MalformedResponseError("cut off")), FakeLedger(), store)
 
 
 def test_a_replay_asks_the_ledger_only(store):
-    book: Any = Book()
-    manifest = replay_archived(CTX, book, store, NOW, NOW)
-    assert (manifest.kind, manifest.records, book.told) == ("replay", 3, [(NOW, NOW)])
+    fake_ledger: Any = FakeLedger()
+    manifest = replay_archived(CTX, fake_ledger, store, NOW, NOW)
+    assert (manifest.kind, manifest.records, fake_ledger.told) == ("replay", 3, [(NOW, NOW)])
 
 
 def test_a_replay_reports_data_removed_by_retention(store, caplog):
     store.write_json(marker_name(CTX.pipeline), {"archive": NOW.isoformat()})
-    book: Any = Book()
-    replay_archived(CTX, book, store, NOW, NOW)
+    fake_ledger: Any = FakeLedger()
+    replay_archived(CTX, fake_ledger, store, NOW, NOW)
     assert "retention removed" not in caplog.text
-    replay_archived(CTX, book, store, NOW - timedelta(days=1), NOW)
+    replay_archived(CTX, fake_ledger, store, NOW - timedelta(days=1), NOW)
     assert "retention removed" in caplog.text
 
 

@@ -11,61 +11,61 @@ from order_relay.ledger import AttemptResult
 from order_relay.orders.messages import SendOutcome, SendResult
 from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
 from order_relay.pipeline.settings.sections import ChunkSettings
-from tests.support.stages import PIPELINE, Desk, order
+from tests.support.stages import PIPELINE, Relay, order
 
 
 @pytest.fixture
-def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
-    made = Desk.open(sqlite_url, tmp_path / "store")
+def relay(sqlite_url: str, tmp_path: Path) -> Iterator[Relay]:
+    made = Relay.open(sqlite_url, tmp_path / "store")
     yield made
     made.ledger.close()
 
 
-def test_ready_orders_point_to_their_exact_payloads(desk: Desk) -> None:
-    assert desk.run(order(1), order(2, broken=True), order(3)) == {"ready": 2, "held": 0, "refused": 1}
-    sendable = desk.ledger.claims.sendable(desk.ledger.claims.ready(PIPELINE))
+def test_ready_orders_point_to_their_exact_payloads(relay: Relay) -> None:
+    assert relay.run(order(1), order(2, broken=True), order(3)) == {"ready": 2, "held": 0, "refused": 1}
+    sendable = relay.ledger.claims.sendable(relay.ledger.claims.ready(PIPELINE))
     for each in sendable:
-        text = desk.store.read_rows(each.payload_name, [each.payload_row])[each.payload_row]
+        text = relay.store.read_rows(each.payload_name, [each.payload_row])[each.payload_row]
         assert hashlib.sha256(text).hexdigest() == each.fingerprint
         assert each.destination_key.encode() in text
     assert {each.destination_key for each in sendable} == {"N1", "N3"}
 
 
-def test_when_the_winner_is_refused_the_older_ones_wait(desk: Desk) -> None:
-    desk.run(order(1, group="G"), order(2, group="G", no="N1-1", broken=True))
-    assert desk.states() == {"1": "waiting newer_quarantined", "2": "quarantined broken"}
-    desk.run(order(1, group="G"), order(2, group="G", no="N1-1"))
-    assert desk.states() == {"1": "superseded", "2": "ready"}
+def test_when_the_winner_is_refused_the_older_ones_wait(relay: Relay) -> None:
+    relay.run(order(1, group="G"), order(2, group="G", no="N1-1", broken=True))
+    assert relay.states() == {"1": "waiting newer_quarantined", "2": "quarantined broken"}
+    relay.run(order(1, group="G"), order(2, group="G", no="N1-1"))
+    assert relay.states() == {"1": "superseded", "2": "ready"}
 
 
-def test_a_second_try_writes_no_payload_object_again(desk: Desk) -> None:
-    winners = desk.dedupe(desk.validate(desk.extract(order(1))))
-    assert desk.transform(winners) == {"ready": 1, "held": 0}
-    before = [name for name in desk.store.list(PIPELINE) if "payloads-" in name]
-    assert desk.transform(winners) == {}
-    assert [name for name in desk.store.list(PIPELINE) if "payloads-" in name] == before
+def test_a_second_try_writes_no_payload_object_again(relay: Relay) -> None:
+    winners = relay.dedupe(relay.validate(relay.extract(order(1))))
+    assert relay.transform(winners) == {"ready": 1, "held": 0}
+    before = [name for name in relay.store.list(PIPELINE) if "payloads-" in name]
+    assert relay.transform(winners) == {}
+    assert [name for name in relay.store.list(PIPELINE) if "payloads-" in name] == before
 
 
-def test_an_order_that_was_replaced_since_is_left_to_its_own_run(desk: Desk) -> None:
-    winners = desk.dedupe(desk.validate(desk.extract(order(1))))
-    desk.extract(order(1, colour="red"))
-    assert desk.transform(winners) == {}
-    assert desk.run(order(1, colour="red")) == {"ready": 1, "held": 0}
+def test_an_order_that_was_replaced_since_is_left_to_its_own_run(relay: Relay) -> None:
+    winners = relay.dedupe(relay.validate(relay.extract(order(1))))
+    relay.extract(order(1, colour="red"))
+    assert relay.transform(winners) == {}
+    assert relay.run(order(1, colour="red")) == {"ready": 1, "held": 0}
 
 
-def test_a_destination_key_that_two_want_holds_both(desk: Desk) -> None:
-    desk.run(order(1))
-    desk.run(order(1), order(2, no="N1"))
-    assert set(desk.states().values()) == {"held number_with_two_ids"}
+def test_a_destination_key_that_two_want_holds_both(relay: Relay) -> None:
+    relay.run(order(1))
+    relay.run(order(1), order(2, no="N1"))
+    assert set(relay.states().values()) == {"held number_with_two_ids"}
 
 
-def test_a_damaged_batch_is_named(desk: Desk, tmp_path: Path) -> None:
-    winners = desk.dedupe(desk.validate(desk.extract(order(1))))
+def test_a_damaged_batch_is_named(relay: Relay, tmp_path: Path) -> None:
+    winners = relay.dedupe(relay.validate(relay.extract(order(1))))
     part = next((tmp_path / "store").rglob("part-00000.jsonl.gz"))
     part.write_bytes(part.read_bytes()[:-9])
     with pytest.raises(DamagedBatchError, match="part-00000"):
-        desk.transform(winners)
-    assert desk.states() == {"1": "received"}
+        relay.transform(winners)
+    assert relay.states() == {"1": "received"}
 
 
 @pytest.mark.parametrize(
@@ -80,35 +80,36 @@ def test_a_damaged_batch_is_named(desk: Desk, tmp_path: Path) -> None:
         (5, 1, [5]),
     ],
 )
-def test_chunks_grow_with_the_backlog(desk: Desk, orders: int, at_most: int, sizes: list[int]) -> None:
-    desk.run(*(order(n) for n in range(orders)))
-    names = plan_chunks(desk.ctx, desk.ledger, desk.store, ChunkSettings(at_most=at_most, min_size=2), 60.0)
+def test_chunks_grow_with_the_backlog(relay: Relay, orders: int, at_most: int, sizes: list[int]) -> None:
+    relay.run(*(order(n) for n in range(orders)))
+    names = plan_chunks(relay.ctx, relay.ledger, relay.store, ChunkSettings(at_most=at_most, min_size=2), 60.0)
     assert names == [f"chunk-{n:02d}" for n in range(len(sizes))]
-    chunks = [desk.store.read_json(chunk_name(desk.ctx, name)) for name in names]
+    chunks = [relay.store.read_json(chunk_name(relay.ctx, name)) for name in names]
     assert [len(chunk["send"]) for chunk in chunks] == sizes
     assert all(chunk["look_up"] == [] for chunk in chunks)
-    assert sorted(i for chunk in chunks for i in chunk["send"]) == desk.ledger.claims.ready(PIPELINE)
+    assert sorted(i for chunk in chunks for i in chunk["send"]) == relay.ledger.claims.ready(PIPELINE)
 
 
-def test_what_a_dead_worker_left_is_not_sent_but_looked_up_when_due(desk: Desk) -> None:
-    desk.run(order(1), order(2))
-    first, second = desk.ledger.claims.ready(PIPELINE)
-    desk.ledger.claims.claim(desk.ctx, [first], "a worker that dies", -120.0)
-    names = plan_chunks(desk.ctx, desk.ledger, desk.store, ChunkSettings(), 60.0)
-    [chunk] = [desk.store.read_json(chunk_name(desk.ctx, name)) for name in names]
+def test_what_a_dead_worker_left_is_not_sent_but_looked_up_when_due(relay: Relay) -> None:
+    relay.run(order(1), order(2))
+    first, second = relay.ledger.claims.ready(PIPELINE)
+    relay.ledger.claims.claim(relay.ctx, [first], "a worker that dies", -120.0)
+    names = plan_chunks(relay.ctx, relay.ledger, relay.store, ChunkSettings(), 60.0)
+    [chunk] = [relay.store.read_json(chunk_name(relay.ctx, name)) for name in names]
     assert chunk == {"look_up": [first], "send": [second]}
 
 
-def test_a_released_edition_gets_its_own_destination_key(desk: Desk) -> None:
-    desk.run(order(1))
-    number = desk.ledger.claims.ready(PIPELINE)[0]
-    claim = desk.ledger.claims.claim(desk.ctx, [number], "test", 30)[number]
+def test_a_released_edition_gets_its_own_destination_key(relay: Relay) -> None:
+    relay.run(order(1))
+    number = relay.ledger.claims.ready(PIPELINE)[0]
+    claim = relay.ledger.claims.claim(relay.ctx, [number], "test", 30)[number]
     answer = SendResult(SendOutcome.IMPORTED, 201, oms_id="OMS1")
-    desk.ledger.outcomes.record(desk.ctx, [AttemptResult(number, claim.attempt, answer)])
-    desk.run(order(1, items=("A", "C")), order(2))
-    desk.ledger.decisions.decide("N1", "separate", "another order", "ann")
-    desk.run(order(1, items=("A", "C")), order(2))
+    relay.ledger.outcomes.record(relay.ctx, [AttemptResult(number, claim.attempt, answer)])
+    relay.run(order(1, items=("A", "C")), order(2))
+    relay.ledger.decisions.decide("N1", "separate", "another order", "ann")
+    relay.run(order(1, items=("A", "C")), order(2))
     sendable = {
-        row.destination_key: row.order_number for row in desk.ledger.claims.sendable(desk.ledger.claims.ready(PIPELINE))
+        row.destination_key: row.order_number
+        for row in relay.ledger.claims.sendable(relay.ledger.claims.ready(PIPELINE))
     }
     assert sendable == {"N1/2": "N1", "N2": "N2"}

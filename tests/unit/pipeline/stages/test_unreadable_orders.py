@@ -17,10 +17,10 @@ from order_relay.orders.schema.malformed import MALFORMED_CODES
 from order_relay.pipeline.report.report import check_archive, write_report
 from order_relay.pipeline.runs.fetch_plan import FetchPlan
 from order_relay.vendors.supercat.envelope import read_envelope
-from tests.support.stages import PIPELINE, Desk, order
+from tests.support.stages import PIPELINE, Relay, order
 
 
-class Shop(Desk):
+class Shop(Relay):
     """Offers what stands in the bytes of an answer."""
 
     body = b""

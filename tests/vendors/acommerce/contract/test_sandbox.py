@@ -205,8 +205,8 @@ class TestCorrections:
     def test_an_order_that_the_vendor_does_not_show_stays_doubtful(self, account: Make) -> None:
         here = account()
         for status in ("NEW", "ERROR"):  # of one moment
-            told = {"orderId": "Z", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
-            here.intake.take(StatusPage((told,), datetime.now(UTC)), Channel.WEBHOOK)
+            event = {"orderId": "Z", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
+            here.intake.take(StatusPage((event,), datetime.now(UTC)), Channel.WEBHOOK)
         here.read_due()
         assert [row["doubtful"] for row in here.ledger.statuses.recent()] == [True]
         assert requests(here, BY_ID) == {"200": 1}

@@ -24,7 +24,7 @@ from order_relay.pipeline.fulfilment.status_poll import record_shipments
 from order_relay.pipeline.retention.order_data import RetentionReport
 from order_relay.pipeline.retention.status_data import apply_status_retention
 from order_relay.pipeline.settings.status_account import FileSettings, ShipmentSettings, StatusRetention
-from tests.support.archived_orders import Desk, plain_orders
+from tests.support.archived_orders import Relay, plain_orders
 
 Make = Callable[..., Any]
 HEADER = "orderId,kind,trackingId,eventId,status,updatedTime\n"
@@ -40,7 +40,7 @@ def push(here: Any, *records: dict[str, Any]) -> None:
 
 def test_webhooks_that_are_lost_repeated_and_disordered_end_as_the_vendor_shows(account: Make) -> None:
     here, rng = account(), random.Random(7)
-    told: list[dict[str, Any]] = []
+    delivered: list[dict[str, Any]] = []
     for step in range(40):
         order = f"A{rng.randrange(4)}"
         ids = here.sandbox.happen(add(order, rng.choice(("order", "detailed")), rng.choice(("NEW", "IN_TRANSIT"))))
@@ -48,10 +48,10 @@ def test_webhooks_that_are_lost_repeated_and_disordered_end_as_the_vendor_shows(
             here.sandbox.happen({"correct": ids[0], "set": {"status": "COMPLETED"}})
         if step % 7 == 6:
             here.sandbox.happen({"delete": ids[0]})
-        told += [record for record in here.sandbox.status_records() if rng.random() < 0.5]
+        delivered += [record for record in here.sandbox.status_records() if rng.random() < 0.5]
         if step % 10 == 9:
             here.poll()
-    for record in rng.sample(told, len(told) // 2) + rng.choices(told, k=10):
+    for record in rng.sample(delivered, len(delivered) // 2) + rng.choices(delivered, k=10):
         push(here, record)
     here.poll()
     for row in here.ledger.statuses.recent():
@@ -275,8 +275,8 @@ class TestStorageInTrouble:
 class TestWhatFollows:
     def ours(self, here: Any) -> str:
         (document,) = plain_orders(1)
-        desk = Desk(here.ledger, here.wiring.store)
-        desk.imported(document)
+        relay = Relay(here.ledger, here.wiring.store)
+        relay.imported(document)
         number: str = document["order_number"]
         return number
 
@@ -287,7 +287,7 @@ class TestWhatFollows:
             here.intake,
             ShipmentSettings(**settings),
             "acommerce",
-            lambda told: record_shipment(here.ledger, here.wiring.archive, "statuses", told),
+            lambda delivered: record_shipment(here.ledger, here.wiring.archive, "statuses", delivered),
         )
 
     def test_a_shipped_parcel_is_a_shipment_once(self, account: Make) -> None:

@@ -50,7 +50,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[..., Result]
 
     def of(here: Any) -> Callable[..., Result]:
         monkeypatch.setattr(Installation, "connection", lambda _self, conn_id: here.wiring.connections(conn_id))
-        return lambda *words: CliRunner().invoke(app_module.app, ["hook", *words])
+        return lambda *arguments: CliRunner().invoke(app_module.app, ["hook", *arguments])
 
     return of
 
@@ -85,8 +85,8 @@ def test_another_secret_or_digest_is_refused(account: Make, hook: Any) -> None:
     assert here.sandbox.report()["acommerce"]["deliveries"] == {"401": 1, "200": 1}
 
 
-@pytest.mark.parametrize("words", [("register", "ftp://x"), ("register", "https://me:pw@x"), ("delete", "../x")])
-def test_nonsense_terms_send_no_request(account: Make, hook: Any, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", [("register", "ftp://x"), ("register", "https://me:pw@x"), ("delete", "../x")])
+def test_nonsense_terms_send_no_request(account: Make, hook: Any, arguments: tuple[str, ...]) -> None:
     here = account()
-    assert hook(here)(*words).exit_code != 0
+    assert hook(here)(*arguments).exit_code != 0
     assert here.sandbox.report()["requests"] == {}

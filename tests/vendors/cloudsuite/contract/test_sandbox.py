@@ -165,10 +165,10 @@ def test_no_write_of_ours_makes_an_order_another_one(sandbox):
     (again,) = shop.fetch(Selection((number,)))
     assert again.document["state"] == "processing"
     assert identify(again.document, paths)["content_hash"] == before["content_hash"]
-    told = sandbox.report()["cloudsuite"]["feedback"][before["order_number"]]
-    assert told["told_again"] == []
-    assert (told["erp_order_number"], told["shipment_state"]) == ("OMS-1", "sent")
-    assert told["line_numbers"] == list(range(1, len(document["order_lines"]) + 1))
+    feedback = sandbox.report()["cloudsuite"]["feedback"][before["order_number"]]
+    assert feedback["told_again"] == []
+    assert (feedback["erp_order_number"], feedback["shipment_state"]) == ("OMS-1", "sent")
+    assert feedback["line_numbers"] == list(range(1, len(document["order_lines"]) + 1))
     assert sandbox.report()["cloudsuite"]["put_back"] == []
 
 
@@ -276,8 +276,8 @@ def test_a_delivery_is_reported_once_and_after_the_line_numbers(sandbox, form):
     shop.number_lines(number, {str(line["id"]): 10 * n for n, line in enumerate(lines, 1)})
     assert shop.mark_shipped(number, parcel).accepted
     assert not shop.mark_shipped(number, parcel).accepted, "the shop takes a number once"
-    told = sandbox.report()["cloudsuite"]["feedback"][f"{document['webshop']}-{document['reference']}"]
-    assert (told["deliveries"], told["delivered"]) == (["PARCEL-1"], {"10": "1.0000"})
+    feedback = sandbox.report()["cloudsuite"]["feedback"][f"{document['webshop']}-{document['reference']}"]
+    assert (feedback["deliveries"], feedback["delivered"]) == (["PARCEL-1"], {"10": "1.0000"})
 
 
 def test_an_order_is_found_by_its_number(sandbox):

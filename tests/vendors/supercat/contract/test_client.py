@@ -141,7 +141,7 @@ def test_content_types_that_can_be_json(content_type):
 
 
 @pytest.mark.parametrize(
-    ("answer", "error", "words"),
+    ("answer", "error", "message"),
     [
         (http(b"HTTP Basic: Access denied.", 401, Content_Type="text/plain"), SourceAuthError, "HTTP 401"),
         (http(b"{}", 403), SourceAuthError, "HTTP 403"),
@@ -181,8 +181,8 @@ def test_content_types_that_can_be_json(content_type):
         (b"", MalformedResponseError, "truncated"),
     ],
 )
-def test_what_the_source_answers_decides_what_happens_next(answer, error, words):
-    with serving(answer, answer) as server, pytest.raises(error, match=words) as caught:
+def test_what_the_source_answers_decides_what_happens_next(answer, error, message):
+    with serving(answer, answer) as server, pytest.raises(error, match=message) as caught:
         list(client(server.port).fetch(Selection()))
     assert type(caught.value) is error
     assert len(server.requests) == 1, "nothing is ever asked twice"
