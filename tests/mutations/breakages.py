@@ -132,7 +132,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         '_UNCONFIRMED = ("sent", "refused")\n',
         '_UNCONFIRMED = ("sent",)\n',
         (
-            "tests/integration/ledger/reporting/test_accounting.py::test_absence_confirms_an_acknowledgement_that_was_refused_or_not_answered",
+            "tests/integration/ledger/write_back/test_acknowledgements.py::test_absence_confirms_an_acknowledgement_that_was_refused_or_not_answered",
         ),
     ),
     Breakage(
@@ -400,21 +400,23 @@ BREAKAGES: tuple[Breakage, ...] = (
             '_ANSWERED = submission.c.ack != "sent"\n'
         ),
         ('        submission.c.order_number != "",\n    )\n    .order_by(submission.c.id)\n)\n_ANSWERED = sa.true()\n'),
-        ("tests/integration/ledger/reporting/test_accounting.py::test_only_what_is_settled_is_acknowledged",),
+        ("tests/integration/ledger/write_back/test_acknowledgements.py::test_only_what_is_settled_is_acknowledged",),
     ),
     Breakage(
         "early acknowledgement of superseded",
         "ledger/schema/predicates.py",
         "    DECIDED, sa.and_(IS_SUPERSEDED, sa.or_(HAS_IMPORTED_WINNER, sa.and_(SETTLED_BY_OPERATOR, ~LINEAGE_IS_OPEN)))\n",
         "    DECIDED, IS_SUPERSEDED\n",
-        ("tests/integration/ledger/reporting/test_accounting.py::test_superseded_only_once_its_winner_is_imported",),
+        (
+            "tests/integration/ledger/write_back/test_acknowledgements.py::test_superseded_only_once_its_winner_is_imported",
+        ),
     ),
     Breakage(
         "acknowledge a number that an open order carries",
         "ledger/write_back/acknowledgements.py",
         "        NUMBER_IS_FREE,\n",
         "",
-        ("tests/integration/ledger/reporting/test_accounting.py::test_discarding_a_held_edition_frees_the_number",),
+        ("tests/integration/ledger/operators/test_held_editions.py::test_discarding_a_held_edition_frees_the_number",),
     ),
     Breakage(
         "acknowledge without noting it first",
