@@ -57,7 +57,7 @@ class Run:
 
 @dataclass
 class World:
-    """One firm: vendors, connections, a ledger and a batch store of its own."""
+    """One company: its own vendors, connections, ledger and batch store."""
 
     sandbox: Any
     home: Path

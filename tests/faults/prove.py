@@ -1,8 +1,8 @@
 """The long profile of the fault suite: every point, on every database, as a Markdown table. ``make prove``.
 
 ``--only NAME`` (may be repeated) tries a part; ``--at-once N`` how many trials run together; ``--every N`` takes each
-N-th trial of a line; ``--minutes N`` begins nothing new after that time (what was not tried is told). Ends with 1 where
-an order was lost or doubled, or anything else of the promise was broken; what it was stands under the table.
+N-th trial of a line; ``--minutes N`` starts no trial after that time (skipped trials are reported). Ends with 1 where
+an order was lost or duplicated or another guarantee failed; details are below the table.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Bound:
     left_out: int = 0
 
     def chosen(self, trials: list[T], at_a_time: int = 100) -> Iterator[list[T]]:
-        """The trials to run, so many at a time; counts those left out for want of time."""
+        """The trials to run, in groups; counts those skipped for lack of time."""
         some = trials[:: self.every]
         for at in range(0, len(some), at_a_time):
             if time.monotonic() > self.until:
@@ -121,7 +121,7 @@ class Prover:
                 self.cluster.admin(f"DROP DATABASE {name.partition('?')[0]} WITH (FORCE)")
 
     def crashes(self, case: Case) -> Iterator[Row]:
-        """Every crossing of every act, on both databases."""
+        """Every failpoint call of every act, on both databases."""
         acts = crash_trials.acts(case)
         found = self.forks.run("crashes:discover", [{"case": case.name, "act": act} for act in acts])
         for act, failpoints in zip(acts, found, strict=True):
@@ -131,7 +131,7 @@ class Prover:
                     for point, number in crash_trials.every(failpoints)
                 ]
                 yield self.row(
-                    f"SIGKILL at each crossing: {act}, {kind}",
+                    f"SIGKILL at each failpoint: {act}, {kind}",
                     "crashes:crash",
                     trials,
                     lambda r: f"{r['point']} {r['number']}",
@@ -153,18 +153,18 @@ class Prover:
             )
 
     def lying_searches(self, case: Case) -> Iterator[Row]:
-        """A ledger that was lost, at a destination whose search lies about what it has."""
+        """A lost ledger, with a destination whose search gives wrong results."""
         trials = [{"case": case.name, **trial} for trial in lookup_trials.product()]
-        yield self.row("lost ledger, search that lies", "lookups:forget", trials, lambda r: str(r["lie"]))
+        yield self.row("lost ledger, faulty search", "lookups:forget", trials, lambda r: str(r["lie"]))
 
     def two_at_once(self, case: Case) -> Iterator[Row]:
-        """Several workers at once, again and again; and each place of falling asleep."""
+        """Several concurrent workers, repeatedly; and a worker suspended at each failpoint."""
         for kind in KINDS:
             trials = [
                 {"case": case.name, "workers": 2 + number % 3, "lead_s": (number % 7) / 10, "kind": kind}
                 for number in range(30)
             ]
-            yield self.row(f"workers at once, {kind}", "concurrency:together", trials, lambda r: f"{r['lead_s']}")
+            yield self.row(f"concurrent workers, {kind}", "concurrency:together", trials, lambda r: f"{r['lead_s']}")
             asleep = [{"case": case.name, "point": point, "kind": kind} for point in two_trials.pauses(case)] * 3
             yield self.row(
                 f"a worker sleeps through its lease, {kind}", "concurrency:pause", asleep, lambda r: r["point"]
@@ -235,7 +235,7 @@ class Prover:
         yield self.row("hostile envelopes", "hostile_input:envelope", answers, lambda r: r["answer"])
 
     def feedback(self, case: Case) -> Iterator[Row]:
-        """Every crossing while a source is told of its orders in each way, lost answers, and several workers."""
+        """Every failpoint of each feedback configuration, lost responses, and several workers."""
         for way in case.feedback:
             trial = {"case": case.name, "way": way}
             found = self.forks.run("feedback:discover", [trial])[0]
@@ -249,7 +249,7 @@ class Prover:
                 )
                 workers = [{**trial, "workers": 2 + number % 3, "kind": kind} for number in range(10)]
                 yield self.row(
-                    f"workers telling at once: {way}, {kind}",
+                    f"concurrent feedback: {way}, {kind}",
                     "feedback:together",
                     workers,
                     lambda r: str(r["workers"]),
@@ -292,14 +292,14 @@ class Prover:
             )
 
     def statuses(self, case: Case) -> Iterator[Row]:
-        """A status account: every crossing of its run, and storage that fails under it. It has one case only."""
+        """A status account: every failpoint of its run, and failing storage. There is only one case."""
         if case.name != status_trials.CASE:
             return
         found = self.forks.run("statuses:discover", [{}])[0]
         for kind in KINDS:
             trials = [{"point": p, "number": n, "kind": kind} for p, n in crash_trials.every(found)]
             yield self.row(
-                f"SIGKILL at each crossing: order status, {kind}",
+                f"SIGKILL at each failpoint: order status, {kind}",
                 "statuses:crash",
                 trials,
                 lambda r: f"{r['point']} {r['number']}",

@@ -75,7 +75,7 @@ def copy_of_the_project(place: Path) -> Path:
 
 
 def attempt(tree: Path, breakage: Breakage) -> Verdict:
-    """Break the copy, run the named tests, mend it."""
+    """Break the copy, run the named tests, restore it."""
     began = time.monotonic()
     with _broken(tree, breakage):
         code, output = run_tests(tree, breakage.caught_by)

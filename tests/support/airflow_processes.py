@@ -1,6 +1,6 @@
-"""Airflow as it is run: scheduler with its executor, API server and DAG processor as processes that can be killed.
+"""A complete Airflow: scheduler with executor, API server and DAG processor, as processes that can be killed.
 
-Time-outs that are minutes in production are lowered by configuration, so that a death is noticed within seconds.
+Time-outs of minutes are lowered by configuration, so that a killed process is noticed within seconds.
 """
 
 from __future__ import annotations
@@ -60,20 +60,20 @@ class RealAirflow:
         self._schedulers.append(self._scheduler)
 
     def kill_scheduler(self) -> None:
-        """SIGKILL to the scheduler alone: what its executor was doing goes on without it."""
+        """SIGKILL to the scheduler only; its executor's tasks continue."""
         assert self._scheduler is not None
         self._scheduler.kill()
         self._scheduler.wait()
 
     def stop_schedulers(self) -> None:
-        """End them and, by their groups, whatever a killed one left behind."""
+        """Stop all schedulers, and by their process groups the children that a killed one left."""
         for scheduler in self._schedulers:
             stop(scheduler)
             with suppress(ProcessLookupError):
                 os.killpg(scheduler.pid, signal.SIGKILL)
 
     def kill_busy_workers(self) -> int:
-        """SIGKILL to every worker of the executor that has a task, and to the task's process group; how many."""
+        """SIGKILL to every busy executor worker and its task's process group; returns their number."""
         assert self._scheduler is not None
         killed = 0
         for worker in psutil.Process(self._scheduler.pid).children():
@@ -89,7 +89,7 @@ class RealAirflow:
         self._http.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """One request to the REST API; asked again while a busy SQLite answers 500."""
+        """One request to the REST API, repeated while a busy SQLite causes status 500."""
         for _ in range(10):
             answer = self._http.request(method, f"/api/v2{path}", json=body)
             if answer.status_code < 500:
@@ -99,7 +99,7 @@ class RealAirflow:
         raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
 
     def command(self, *arguments: str) -> None:
-        """An ``airflow`` command; given again while a busy SQLite answers that it is locked."""
+        """An ``airflow`` command, repeated while SQLite is locked."""
         output = ""
         for number in range(5):
             log = self.home / f"command-{number}.log"
@@ -136,7 +136,7 @@ def real_airflow(home: Path, extra: Mapping[str, str]) -> Iterator[RealAirflow]:
 
 
 def until(done: Callable[[], Any], what: str, pause_s: float = 0.3) -> Any:
-    """What ``done`` answers once it is true. Raises ``AssertionError`` after ``PATIENCE_S``."""
+    """Wait until ``done`` returns a true value, and return it. Raises ``AssertionError`` after ``PATIENCE_S``."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         if answer := done():
@@ -153,13 +153,13 @@ class Runs:
         self._number = 0
 
     def unpause(self) -> None:
-        """Switch the DAG on, once it is known."""
+        """Unpause the DAG as soon as Airflow has parsed it."""
         known = "/dags?limit=100"
         until(lambda: self._dag in [dag["dag_id"] for dag in self._airflow.call("GET", known)["dags"]], self._dag)
         self._airflow.call("PATCH", self._path, {"is_paused": False})
 
     def trigger(self) -> str:
-        """Start a run; its id."""
+        """Start a run; returns its id."""
         self._number += 1
         run = f"manual-{self._number}"
         self._airflow.call("POST", f"{self._path}/dagRuns", {"logical_date": None, "dag_run_id": run})
@@ -169,7 +169,7 @@ class Runs:
         return str(self._airflow.call("GET", f"{self._path}/dagRuns/{run}")["state"])
 
     def end_of(self, run: str) -> str:
-        """Wait for the end of a run; its state."""
+        """Wait for the end of a run; returns its state."""
         until(lambda: self.state(run) in _OVER, f"the end of {run}", 1.0)
         return self.state(run)
 
@@ -179,7 +179,7 @@ class Runs:
         return runs
 
     def quiet(self) -> None:
-        """Wait until no run is queued or under way."""
+        """Wait until no run is queued or running."""
         until(lambda: all(run["state"] in _OVER for run in self.all()), "the end of all runs", 1.0)
 
     def tries(self, run: str, task: str) -> list[int]:
@@ -188,7 +188,7 @@ class Runs:
         return [one["try_number"] for one in tasks if one["task_id"] == task]
 
     def clear_task(self, run: str, *tasks: str) -> None:
-        """As the UI's "Clear": these tasks and what follows them run again."""
+        """Like "Clear" in the UI: run these tasks and their downstream tasks again."""
         self._airflow.call(
             "POST",
             f"{self._path}/clearTaskInstances",
@@ -206,5 +206,5 @@ class Runs:
         self._airflow.call("PATCH", f"{self._path}/dagRuns/{run}", {"state": "failed"})
 
     def clear(self, run: str) -> None:
-        """All tasks of a run again."""
+        """Run all tasks of a run again."""
         self._airflow.call("POST", f"{self._path}/dagRuns/{run}/clear", {"dry_run": False, "only_failed": False})

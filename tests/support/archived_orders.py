@@ -1,4 +1,4 @@
-"""Orders that stand in archive and ledger as a run leaves them, for tests of what reads them back."""
+"""Orders in archive and ledger as a run leaves them, for tests of the code that reads them back."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ FORMAT = VendorFormat.load(SCHEMA, MAPPING)
 
 
 def plain_orders(number: int, seed: int = 3) -> list[dict[str, Any]]:
-    """So many generated orders that are clean."""
+    """``number`` generated orders without errors."""
     made = (made.order for made in generator.orders(number * 2 + 40, seed) if made.kind == "plain")
     return list(itertools.islice(made, number))
 
 
 class Relay:
-    """A ledger bound to a pipeline, its archive, and the walk of orders through both."""
+    """A ledger bound to a pipeline, its archive, and the steps of orders through both."""
 
     def __init__(self, ledger: Ledger, store: BatchStore, first_batch: int = 1) -> None:
         self.ledger, self.store = ledger, store
@@ -44,7 +44,7 @@ class Relay:
         ledger.runs.begin(self.ctx, "run", 0)
 
     def receive(self, *documents: Mapping[str, Any]) -> list[int]:
-        """Archive and take in; the ids of what was received."""
+        """Archive orders and record them; returns their ids."""
         name = f"b{next(self._batches)}"
         paths = IdentityPaths.from_mapping(FORMAT.mapping["identity"])
         writer = BatchWriter(self.store, PIPELINE, name)
@@ -60,7 +60,7 @@ class Relay:
         return [work.id for work in self.ledger.worklist.to_validate(PIPELINE, name) if work.batch_id == name]
 
     def make_ready(self, ids: Sequence[int], sent_as: str = "") -> list[int]:
-        """Resolved and made ready, with the totals of the archived orders."""
+        """Resolve orders and make them ready, with the totals of the archived orders."""
         works = self.ledger.versions.resolve(self.ctx, ids, VersionPolicies())
         orders = {number: found.order for number, found in self.archive.read(works).items()}
         rows = [
@@ -81,11 +81,11 @@ class Relay:
         return self.ledger.payloads.make_ready(self.ctx, rows)[0]
 
     def imported(self, *documents: Mapping[str, Any], sent_as: str = "") -> list[int]:
-        """Walked all the way; their ids, in the order of ``documents``."""
+        """Import orders; returns their ids in the order of ``documents``."""
         return self.send(self.make_ready(self.receive(*documents), sent_as))
 
     def send(self, ids: Sequence[int]) -> list[int]:
-        """What is ready becomes imported."""
+        """Import ready orders."""
         claims = self.ledger.claims.claim(self.ctx, ids, "test", 30)
         results = [
             AttemptResult(i, c.attempt, SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}"))

@@ -1,4 +1,4 @@
-"""Marked data and the search for it: what an order, a login and a card say here stands nowhere else in the world.
+"""Canary values for personal data, credentials and cards, unique enough to be searched for, and the search.
 
 ``found(data, marks)`` looks for each mark in every spelling that software gives texts: plain, escaped for JSON, HTML,
 Python and URLs, in Base64 (wherever in the encoded text it begins), in UTF-16, compressed.
@@ -47,11 +47,11 @@ SECRETS: Mapping[str, str] = {
 }
 EVERYTHING: Mapping[str, str] = {**PERSONAL_DATA, **CARDS, **SECRETS}
 UNSAYABLE: Mapping[str, str] = {**CARDS, **SECRETS}
-"""What may not even stand in the archive and the ledger."""
+"""Values that must not appear even in archive and ledger."""
 
 
 def marked(order: Order) -> Order:
-    """The order with marked people and cards in many of its places; identities, items and money stay."""
+    """The order with canary names, addresses and cards in many members; identities, items and money are unchanged."""
     new = copy.deepcopy(order)
     person = {
         "name": PERSONAL_DATA["name"],
@@ -87,13 +87,13 @@ def spoiled(order: Order) -> Order:
 
 
 def grouped(card: str, gap: str = "-") -> str:
-    """A card number as people write it."""
+    """A card number in a common notation."""
     return gap.join(card[at : at + 4] for at in range(0, len(card), 4))
 
 
 @lru_cache
 def spellings(mark: str) -> frozenset[bytes]:
-    """The byte sequences that stand for a mark."""
+    """The byte sequences that represent a canary."""
     escaped = json.dumps(mark)[1:-1]
     message = {
         mark,
@@ -127,7 +127,7 @@ def _base64(plain: bytes) -> Iterator[bytes]:
 
 
 def found(data: bytes, marks: Mapping[str, str]) -> set[str]:
-    """The names of the marks that stand in ``data``."""
+    """The names of the canaries found in ``data``."""
     text = unpacked(data)
     return {name for name, mark in marks.items() if any(message in text for message in spellings(mark))}
 

@@ -76,7 +76,7 @@ class Cluster:
         self._run("pg_ctl", "-D", str(data), "-w", "-t", "60", "-l", str(self.home / "log"), "-o", options, "start")
 
     def stop(self) -> None:
-        """Stop it at once; its data are of no value."""
+        """Stop it immediately; its data are not needed."""
         try:
             self._run("pg_ctl", "-D", str(self.home / "data"), "-w", "-m", "immediate", "stop")
         finally:

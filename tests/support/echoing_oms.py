@@ -1,4 +1,4 @@
-"""A destination with a loose tongue: whatever it is sent, credentials included, stands in its answers.
+"""A destination that echoes every request in its response, credentials included.
 
 ``behaviour`` says what becomes of an import, by external id: ``ok``, ``refused`` (400, all of the request in its body),
 ``page`` (502, an HTML page with the order), ``cut``. Searches fail with a page that repeats the question.
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, json.dumps({"orderID": next(self.server.ids), "externalOrderID": key}))
 
     def _echo(self, status: int, body: str) -> None:
-        message = {"code": 5004, "message": f"can not take {body}", "headers": dict(self.headers), "order": body}
+        message = {"code": 5004, "message": f"cannot take {body}", "headers": dict(self.headers), "order": body}
         self._answer(status, json.dumps(message))
 
     def _page(self, status: int, message: str) -> None:

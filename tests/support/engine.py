@@ -1,4 +1,4 @@
-"""One firm's engine without Airflow: the stages in their order, on a ledger and a batch store of its own."""
+"""One company's pipeline without Airflow: the stages in order, with their own ledger and batch store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kill at a crossing, within the test's own process: quick, where a file or a database is all that must survive."""
+"""A simulated kill at a failpoint inside the test process: fast, if only files or databases must survive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Killed(BaseException):
 
 
 def killed_at(place: int, work: Callable[[], object]) -> bool:
-    """Run ``work`` and kill it at its crossing number ``place``, from 0; false where it came through before."""
+    """Run ``work`` and kill it at failpoint call ``place``, from 0. Returns whether it got that far."""
     passed = itertools.count()
 
     def kill(_: str) -> None:

@@ -70,7 +70,7 @@ class Lie:
 
 @dataclass
 class Oms:
-    """A destination and its session. ``stored``: every order there."""
+    """A destination and its session. ``stored``: every order at the destination."""
 
     stored: list[Order]
     lie: Lie = field(default_factory=Lie)
@@ -258,4 +258,4 @@ TRUTHFUL_ENOUGH = {
     "newest first, three rows",
     "one row",
 }
-"""Lies in spite of which an order that is not there is sent: otherwise the client would be safe by doing nothing."""
+"""Faults despite which a missing order is still sent; without them a client that never sends would pass."""

@@ -1,4 +1,4 @@
-"""A person who answers what Airflow asks, through its API as its pages do."""
+"""An operator who answers Airflow's human-in-the-loop requests through the API, as the UI does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPEN = "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false"
 
 @dataclass
 class Operator:
-    """Answers what is asked, in turn: (choice, what is typed). ``seen``: subject and body of each question."""
+    """Answers requests in turn: (choice, form fields). ``seen``: subject and body of each request."""
 
     client: Any
     answers: list[tuple[str, dict[str, str]]]

@@ -1,4 +1,4 @@
-"""Unit tests reach no network: connecting an internet socket or resolving a name fails there."""
+"""Blocks the network for unit tests: connecting an internet socket or resolving a name raises."""
 
 from __future__ import annotations
 

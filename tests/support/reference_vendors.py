@@ -1,4 +1,4 @@
-"""A second pair of stand-in vendors, on the standard library's HTTP server.
+"""A second pair of simulated vendors, on the standard library's HTTP server.
 
 It shares nothing with the sandbox: written from the vendors' pages alone, with the constraints of the import page as
 plain Python. What the engine and the sandbox could both have misread would show here.
@@ -41,7 +41,7 @@ REQUIRED = {
 
 @dataclass
 class VendorState:
-    """What the vendors remember."""
+    """The vendors' orders and what they received."""
 
     orders: list[dict[str, Any]] = field(default_factory=list)
     received: list[str] = field(default_factory=list)
@@ -178,7 +178,7 @@ class Vendors(BaseHTTPRequestHandler):
 
 @contextmanager
 def literal_vendors(orders: list[dict[str, Any]]) -> Iterator[tuple[str, VendorState]]:
-    """Serve both vendors on a free loopback port; yields the base URL and the books."""
+    """Serve both vendors on a free loopback port; yields the base URL and the vendors' state."""
     state = VendorState(orders=orders)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Vendors,), {"state": state}))
     server.daemon_threads = True

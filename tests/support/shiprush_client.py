@@ -1,4 +1,4 @@
-"""ShipRush's side of the served feed, for tests: the app in this process on top of a desk with archived orders."""
+"""A ShipRush client for tests: the feed's app runs in this process, on a ledger with archived orders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATH = "/shiprush/orders"
 
 
 class Company:
-    """A desk with archived orders, and the served app on top of it."""
+    """A ledger with archived orders, and the app that serves them."""
 
     def __init__(self, relay: Any, url: str) -> None:
         self.relay = relay

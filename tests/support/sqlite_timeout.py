@@ -1,4 +1,4 @@
-"""For Airflow's database under attack: scheduler, API server and commands all write to one SQLite file at once."""
+"""Connection arguments for Airflow's SQLite database: scheduler, API server and commands write to it concurrently."""
 
 CONNECT_ARGS = {"timeout": 60}
 """Seconds to wait for a lock, where five are usual."""

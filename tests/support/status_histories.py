@@ -135,7 +135,7 @@ def file_report(shop: Shop, moment: datetime, arrives: datetime) -> StatusReport
 
 
 def _announced(event: StatusEvent) -> list[StatusEvent]:
-    """The parcel of a parcel's event stands in the record as well."""
+    """The record also contains the parcel of a parcel event."""
     if event.kind is not EventKind.PARCEL:
         return []
     return [

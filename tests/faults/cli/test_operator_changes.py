@@ -1,6 +1,6 @@
 """People change their minds: decisions, replays, a cut-over and a restored ledger, by command, against the sandbox.
 
-After each the promise is audited: each order exactly once at the destination, nothing acknowledged early, the law kept.
+After each, the audit checks: each order exactly once at the destination, none acknowledged early, accounts balanced.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from tests.support.trials.crashes import every
 
 @pytest.fixture(scope="session")
 def failpoints(forks: Forks, databases) -> dict[str, int]:
-    """The crossings of three notices."""
+    """The failpoints of three notices."""
     (found,) = forks.run("shipment_notices:discover", [{"ledger_url": databases("sqlite")}])
     return dict(found)
 

@@ -1,4 +1,4 @@
-"""Several processes on one ledger, on both kinds of database: none is sent twice, no lineage has two versions there."""
+"""Several processes on one ledger, on both databases: no order is sent again, no lineage has two versions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Killed at any step, run again until quiet: each order is there once, none acknowledged early, the books balanced.
+"""A run is killed at any step and repeated: each order imported once, none acknowledged early, accounting check passed.
 
-The points are found by one run of each act that writes down its crossings; a new commit, object or request is covered
-on the day it is written. Here each point is tried at its first and last crossing, in the first act that has it, and on
-one of the databases, of a further pair only what the first has not; ``make prove`` tries every crossing of every act on
+One run of each act records its failpoints, so a new commit, object or request is covered automatically. Here each
+failpoint is tried at its first and last call, in the first act that has it, on one of the databases; for a further pair
+only those the first pair does not have. ``make prove`` tries every call of every failpoint of every act on
 both.
 """
 
@@ -62,7 +62,7 @@ def test_killed_at_a_failpoint(case: Case, points, databases, forks: Forks, part
 
 
 def test_every_kind_of_failpoint_is_reached(case: Case, points) -> None:
-    """A guard of the guard: if the hook were lost somewhere, nothing would be killed there."""
+    """Checks that the hooks exist: a missing hook would kill nothing."""
     names = {point["point"] for point in points(case)}
     ledger = (
         "Runs.begin",

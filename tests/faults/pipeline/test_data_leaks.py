@@ -1,6 +1,6 @@
-"""Marked people, cards and credentials go through the engine in good and in bad ways; then everything is searched.
+"""Canary personal data, cards and credentials pass through successful and failing runs; then all output is searched.
 
-People may stand in the archive and the ledger alone, cards and credentials nowhere at all.
+Personal data may appear in archive and ledger only, cards and credentials nowhere.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def test_the_archive_holds_personal_data_and_the_search_finds_it(
 
 def _explode(status: int, headers: object, body: bytes, **more: object) -> Any:
     """A defect whose words quote what it choked on, as those of ``int()`` and of dictionaries do."""
-    raise ValueError(f"can not read {body.decode()} of {PERSONAL_DATA['name']}, paid with {CARDS['card in notes']}")
+    raise ValueError(f"cannot read {body.decode()} of {PERSONAL_DATA['name']}, paid with {CARDS['card in notes']}")
 
 
 def _load(engine: Engine, run: str) -> None:

@@ -1,4 +1,4 @@
-"""A bound ledger, and a clerk who walks orders through it."""
+"""A bound ledger, and a driver that moves orders through its states."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class LedgerDriver:
         return number
 
     def in_doubt(self, source_id: str, lease_s: float = -1.0, **fields: Any) -> int:
-        """An order whose answer got lost; its lease is over at once, so that absences count."""
+        """An order whose response was lost; its lease has expired, so that absences count."""
         number = self.all_ready(source_id)[0]
         self.claim(number, lease_s=lease_s)
         self.settle(number, SendOutcome.IN_DOUBT, **({"status": 503} | fields))
@@ -127,7 +127,7 @@ class LedgerDriver:
 
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """An open ledger with one bound pipeline, on each kind of database; its books must balance after every test."""
+    """An open ledger with one bound pipeline, on each database; the accounting check must pass after every test."""
     opened = Ledger.open(ledger_url)
     opened.runs.bind(PIPELINE, SOURCE, DESTINATION)
     yield opened
@@ -137,7 +137,7 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
 
 @pytest.fixture
 def driver(ledger: Ledger) -> LedgerDriver:
-    """The clerk, in a run that has begun."""
+    """The driver, with a started run."""
     driver = LedgerDriver(ledger)
     ledger.runs.begin(driver.ctx, "scheduled", 0)
     return driver
@@ -151,5 +151,5 @@ def later() -> datetime:
 
 @pytest.fixture
 def driver_class() -> type[LedgerDriver]:
-    """The clerk's class, for tests that open their own ledgers."""
+    """The driver's class, for tests that open their own ledgers."""
     return LedgerDriver

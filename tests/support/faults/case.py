@@ -17,9 +17,9 @@ UNSEEN = "unseen"
 
 @dataclass(frozen=True)
 class FeedbackMode:
-    """One way in which a source is told what became of its orders.
+    """One configuration of the feedback that a source receives about its orders.
 
-    ``source``: fields of the source's connection that choose it. ``places``: where the sandbox takes what is told.
+    ``source``: fields of the source's connection that select it. ``places``: the sandbox endpoints that receive it.
     ``shipped``: what the source shows of an order that left, beside what it shows of each. ``deliveries``: whether it
     hears of each delivery by itself.
     """
@@ -36,15 +36,15 @@ class Case:
 
     ``connect(url, source, **extra)``: the connections; ``source``: fields of the source's, ``extra`` of the
     destination's. ``settings``: of the pipeline, by section, so that trials need not wait.
-    ``book()``: one order of each sort, with the state that it ends in. ``plain(n)``: n orders that are imported.
+    ``examples()``: one order of each kind, with the state that it ends in. ``plain(n)``: n orders that are imported.
     ``newer(order)``: how its buyer changes his mind, in a further version where the source has such, else in the order
     itself. ``twin(order, number)``: another order of the same content.
     ``text``: a member that holds free words. ``fixed``: members by which the sandbox itself finds an order.
     ``key(order)``: the external id at the destination. ``source_side``, ``destination_side``: the sandbox's names.
-    ``acknowledged_at``, ``acknowledged_by``: where the sandbox takes acknowledgements, and the crossing that they pass.
-    ``release(sandbox, order)``: what an order of the book waited for has happened (where orders wait for something).
-    ``crossings``: of this source alone. ``feedback``: the ways in which it hears what became of its orders.
-    ``harsh``: switches of a destination that takes whatever it is sent, twice too: only we keep it from doubling.
+    ``acknowledged_at``, ``acknowledged_by``: the sandbox endpoint of acknowledgements, and their failpoint.
+    ``release(sandbox, order)``: the source releases an order that waited (only sources whose orders wait).
+    ``failpoints``: those of this source only. ``feedback``: its feedback configurations.
+    ``harsh``: switches of a destination that accepts duplicates, so that only our side can prevent them.
     ``envelopes``: wrong answers that the source can be made to give as a whole.
     """
 

@@ -1,4 +1,4 @@
-"""CloudSuite to Shopatron: a source that is asked by time, whose orders wait for payments, and that is told of them."""
+"""CloudSuite to Shopatron: the source is queried by time, its orders wait for payments, and it receives feedback."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _examples() -> list[tuple[Order, str]]:
 
 @lru_cache
 def _plain(number: int) -> list[Order]:
-    """The last ones generated, so that the book's are others."""
+    """The last orders generated; ``examples`` uses the first ones."""
     good = (order for kind, order in reversed(_generated()) if kind == "plain")
     return list(itertools.islice(good, number))
 

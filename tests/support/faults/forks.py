@@ -1,7 +1,7 @@
 """A small server that has everything imported and forks a fresh process for each trial: no trial pays for imports.
 
 ``Forks.run("crashes:discover", [params, ...])`` gives what the functions returned, in order. A trial that dies or takes
-longer than ``TRIAL_S`` is told as such, with the end of what it wrote.
+longer than ``TRIAL_S`` is reported as such, with the end of its output.
 """
 
 from __future__ import annotations

@@ -25,14 +25,14 @@ REPORTED = 7
 
 
 def exit_on_own_errors(work: Callable[[], Any]) -> Callable[[], None]:
-    """Ends the process with ``TOLD`` for our own errors; any other one is a fault of ours."""
+    """Exit with ``REPORTED`` if an ``OrderRelayError`` is raised; any other exception is a defect."""
 
     def run() -> None:
         try:
             work()
         except OrderRelayError as error:
             with suppress(OSError):  # it may not be able to write
-                sys.stdout.write(f"told: {type(error).__name__}: {error}\n")
+                sys.stdout.write(f"reported: {type(error).__name__}: {error}\n")
                 sys.stdout.flush()
             raise SystemExit(REPORTED) from None
 
@@ -46,7 +46,7 @@ def no_file_beyond(limit: int) -> None:
 
 
 def fails_from(point: str) -> Callable[[str], None]:
-    """A hook: from the first crossing called ``point`` on, every write to that ledger, or that store, fails."""
+    """A hook: from the first call of failpoint ``point`` on, every write to that ledger or store fails."""
     side, hit = point.split()[1], threading.Event()
 
     def hook(failpoint: str) -> None:

@@ -1,4 +1,4 @@
-"""SuperCat to Shopatron: a source that offers everything until it is told, and further versions of an order."""
+"""SuperCat to Shopatron: the source offers orders until they are acknowledged, and offers new versions of an order."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _examples() -> list[tuple[Order, str]]:
 
 @lru_cache
 def _plain(number: int) -> list[Order]:
-    """The last ones generated, so that the book's are others."""
+    """The last orders generated; ``examples`` uses the first ones."""
     good = (made.order for made in reversed(_generated()) if made.kind == "plain")
     return list(itertools.islice(good, number))
 

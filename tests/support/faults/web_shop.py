@@ -1,4 +1,4 @@
-"""A firm with a simulated web shop and OMS: its orders, and what its tests do again and again."""
+"""Orders of a simulated web shop, and steps that several tests of web shop and OMS share."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def feedback_of(shop: ThreadedSandbox, number: str) -> dict[str, Any]:
 
 
 def clean(shop: ThreadedSandbox) -> list[Any]:
-    """What the audit has to complain about."""
+    """The audit's findings, in the form of ``NOTHING``."""
     report = shop.report()
     shop_side = report["cloudsuite"]
     again = [number for number, shipment in shop_side["feedback"].items() if shipment["told_again"]]

@@ -1,6 +1,6 @@
-"""One trial: a sandbox, a ledger, a batch store and an engine of its own, and the audit of what became of the orders.
+"""One trial: its own sandbox, ledger, batch store and engine, and the audit of the orders afterwards.
 
-Runs in a process that ``forks`` made. Waits are short: lease and time-out about a second, look-ups at once.
+Runs in a process that ``forks`` started. Waits are short: leases last about a second, lookups have no delay.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ UNQUIET = ("received", "ready", "sending", "in_doubt")
 
 
 class World:
-    """Everything that one trial needs."""
+    """The resources of one trial."""
 
     def __init__(self, case: Case, folder: Path, ledger_url: str = "", extra: Mapping[str, Any] | None = None) -> None:
         self.case, self.folder, self.ledger_url = case, folder, ledger_url
@@ -57,7 +57,7 @@ class World:
 
     @contextmanager
     def sandbox(self, scenario: Mapping[str, Any], orders: Iterable[Any]) -> Iterator[ThreadedSandbox]:
-        """The vendors in a process of their own, which ends with this one. The destination stores whatever comes."""
+        """Run the vendors in a child process that ends with this one. The destination accepts every order."""
         side = self.case.destination_side
         scenario = {**scenario, side: {**self.case.harsh, **scenario.get(side, {})}}
         read_end, write_end = os.pipe()
@@ -80,7 +80,7 @@ class World:
             os.waitpid(pid, 0)
 
     def engine(self, ledger_url: str = "", **options: Any) -> Engine:
-        """A worker as it starts."""
+        """A new worker."""
         connections = self.case.connect(self.url, **self.extra)
         url = ledger_url or self.ledger_url
         if not url:
@@ -94,11 +94,11 @@ class World:
         return f"sqlite:///{path}"
 
     def in_child(self, work: Callable[[], Any]) -> int:
-        """Do ``work`` in a process of its own; its exit code, negative where a signal ended it."""
+        """Run ``work`` in a child process. Returns its exit code, negative if a signal ended it."""
         return finish(start(work))
 
     def run(self, engine: Engine, name: str = "") -> str:
-        """One run; what it failed with, if it did."""
+        """One run. Returns its error, or an empty string."""
         self.runs += 1
         try:
             engine.run(name or f"run-{self.runs}")
@@ -107,7 +107,7 @@ class World:
         return ""
 
     def until_quiet(self, engine: Engine, most: int = RUNS) -> list[str]:
-        """Run again, late enough each time, until nothing is open or nothing moves any more; the runs' complaints."""
+        """Run until no order is open or nothing changes any more. Returns the runs' errors."""
         failures, before, same = [], None, 0
         for _ in range(most):
             time.sleep(self.waiting_s(engine))
@@ -122,7 +122,7 @@ class World:
         return [failure for failure in failures if failure]
 
     def waiting_s(self, engine: Engine) -> float:
-        """Until every lease and time-out is over, and the patience with a source that answers by no silence."""
+        """Seconds until every lease and time-out has expired, including that of unanswered acknowledgements."""
         quiet = 1.0 + float(self.extra.get("visible_after_s", 0.0))
         ends = _latest(engine, "send_before", "state IN ('sending', 'in_doubt')") + quiet
         if engine.wiring.source.windowed:
@@ -131,18 +131,18 @@ class World:
 
     @staticmethod
     def unacknowledged(engine: Engine) -> list[str]:
-        """Imported orders of which the source was not told."""
+        """Imported orders whose acknowledgement is not confirmed."""
         query = "SELECT source_id FROM submission WHERE state = 'imported' AND ack <> 'confirmed'"
         with engine.ledger.database.engine.connect() as conn:
             return sorted(row[0] for row in conn.execute(text(query)))
 
     def accounting_violations(self, engine: Engine) -> list[str]:
-        """Breaches of the counting law, every archived batch included."""
+        """Violations found by the accounting check, over all archived batches."""
         ctx = RunContext(self.case.pipeline, "audit")
         return write_report(ctx, engine.ledger, engine.wiring.store, full=True).breaches
 
     def verdict(self, engine: Engine, sandbox: ThreadedSandbox, expected: Mapping[str, str]) -> dict[str, Any]:
-        """What became of the orders; ``expected``: state by source id. Empty lists are what one hopes for."""
+        """The audit's findings; empty lists mean that nothing is wrong. ``expected``: state by source id."""
         states, seen = engine.states(), sandbox.report()
         doubt = sorted(engine.ids_in("in_doubt"))
         stored = {key: entry["count"] for key, entry in seen["orders"].items()}
@@ -167,7 +167,7 @@ class World:
 
 
 def _latest(engine: Engine, column: str, where: str) -> float:
-    """The latest of these times, in seconds since 1970; 0 where there is none."""
+    """The latest of these times as a Unix timestamp, or 0 if there is none."""
     with engine.ledger.database.engine.connect() as conn:
         found = conn.execute(text(f"SELECT MAX({column}) FROM submission WHERE {where}")).scalar()
     if found is None:
@@ -177,20 +177,20 @@ def _latest(engine: Engine, column: str, where: str) -> float:
 
 
 def _versions_twice(offers: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Orders of which the destination has two versions."""
+    """Orders of which the destination imported more than one version."""
     there = Counter(offer["uuid"] for offer in offers.values() if offer["imported"] and offer["uuid"])
     return [f"versions of {lineage}" for lineage, number in there.items() if number > 1]
 
 
 def _count_mismatches(stored: Mapping[str, int], engine: Engine, imported: int, doubt: int) -> list[str]:
-    """The ledger says imported where the destination has it, no more and, but for doubt, no less."""
+    """Differences between imported orders in the ledger and at the destination, apart from doubt."""
     if imported <= len(stored) <= imported + doubt:
         return []
     return [f"the ledger has {imported} imported and {doubt} in doubt, the destination {len(stored)}"]
 
 
 def faults_of(verdict: Mapping[str, Any], *, doubt: bool = False, unacknowledged: bool = False) -> dict[str, Any]:
-    """Those entries of a verdict that break the promise. ``doubt``: orders may be left in doubt."""
+    """The entries of a verdict that are failures. ``doubt``: orders may be left in doubt."""
     names = ["lost", "doubled", "early", "forbidden", "breaches"]
     names += [] if doubt else ["in_doubt"]
     names += [] if unacknowledged or doubt else ["unacknowledged"]
@@ -198,7 +198,7 @@ def faults_of(verdict: Mapping[str, Any], *, doubt: bool = False, unacknowledged
 
 
 def start(work: Callable[[], Any]) -> int:
-    """Do ``work`` in a new process; its pid."""
+    """Run ``work`` in a child process; returns its pid."""
     pid = os.fork()
     if pid:
         return pid
@@ -215,7 +215,7 @@ def start(work: Callable[[], Any]) -> int:
 
 
 def finish(pid: int) -> int:
-    """Wait for it; its exit code, negative where a signal ended it."""
+    """Wait for a process. Returns its exit code, negative if a signal ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -230,7 +230,7 @@ async def _vendors(case: Case, scenario: Mapping[str, Any], orders: list[Any], w
 
 @contextmanager
 def world(params: Mapping[str, Any]) -> Iterator[World]:
-    """The world that ``params`` describe: ``case``, ``ledger_url`` (default: a SQLite file), ``extra``."""
+    """The trial that ``params`` describe: ``case``, ``ledger_url`` (default: a SQLite file), ``extra``."""
     with tempfile.TemporaryDirectory(prefix="order-relay-trial-") as place:
         yield World(named(params["case"]), Path(place), params.get("ledger_url", ""), params.get("extra"))
 
@@ -239,7 +239,7 @@ _warm: dict[str, bytes] = {}
 
 
 def warm_up() -> None:
-    """One whole run before the first fork, so that no trial pays for imports, schemas, and migrations."""
+    """Make one complete run before the first fork, so that imports, schemas and migrations are loaded once."""
     from tests.support.faults.cases import CASES
 
     VendorFormat.load = lru_cache(VendorFormat.load)  # type: ignore[method-assign]
@@ -264,5 +264,5 @@ def warm_up() -> None:
 
 
 def as_json(value: Any) -> Any:
-    """A value as it comes out of the other process."""
+    """A value as it is after the transfer from another process."""
     return json.loads(json.dumps(value, default=str))

@@ -1,4 +1,4 @@
-"""Trials with several workers on one ledger: at the same time, and one that sleeps while the others go on."""
+"""Trials with several workers on one ledger: concurrently, and with one suspended while the others continue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.trials.crashes import shape
 
 
 def pauses(case: Case) -> list[str]:
-    """Where a worker falls asleep. Not inside a transaction: there it would keep the others out, as it may."""
+    """Failpoints at which a worker is suspended. None is inside a transaction, which would block the others."""
     return [
         f"before {case.acknowledged_by}",
         f"after {case.acknowledged_by}",
@@ -33,7 +33,7 @@ def pauses(case: Case) -> list[str]:
 
 
 def together(params: dict[str, Any]) -> dict[str, Any]:
-    """``workers`` processes run the pipeline at once, over the same orders, while further versions come in."""
+    """``workers`` processes run the pipeline concurrently on the same orders, while new versions arrive."""
     with world(params) as here:
         case = here.case
         plain = case.plain(14)
@@ -59,7 +59,7 @@ def together(params: dict[str, Any]) -> dict[str, Any]:
         faults["workers"] = codes
     again = [key for key, number in posts.items() if number > 1]
     if again:
-        faults["sent twice"] = again
+        faults["sent more than once"] = again
     return {**params, "tried": len(expected), "faults": faults, "verdict": verdict}
 
 
@@ -71,7 +71,7 @@ def _runs(here: World, worker: int) -> None:
 
 
 def pause(params: dict[str, Any]) -> dict[str, Any]:
-    """A worker stops at ``point``, the others finish without it, then it wakes up and goes on as if nothing were."""
+    """A worker is suspended at ``point``, the others finish without it, then it resumes."""
     with world(params) as here, here.sandbox({}, here.case.plain(5)) as sandbox:
         expected = dict.fromkeys(map(here.case.source_id, here.case.plain(5)), "imported")
         here.engine().wiring.close()
@@ -96,7 +96,7 @@ def _sleep_at(here: World, point: str) -> None:
         name = shape(failpoint)
         seen[name] += 1
         if name == point and seen[name] == 1:
-            # to this very thread: sent to the process, another one may take it, and this one would go on for a while
+            # to this thread: a signal to the process may be handled by another thread while this one continues
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     failpoints.hook = hook

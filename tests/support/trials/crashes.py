@@ -1,7 +1,7 @@
-"""Trials of crashes: a run is killed with SIGKILL at one crossing, the job runs again until quiet, then the audit.
+"""Crash trials: a run is killed at one failpoint, the job runs again until no order is open, then the audit.
 
-An **act** is a situation in which the run that dies begins, so that every kind of crossing comes up: a first run, one
-with look-ups to do, one on a new ledger although orders are at the destination already, one whose orders are refused.
+An **act** is the situation in which the killed run starts, so that every kind of failpoint occurs: a first run, one
+with lookups, one on a new ledger although orders are already at the destination, one whose orders are refused.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Act:
 
 
 def shape(failpoint: str) -> str:
-    """What a crossing is called whichever run, batch and number it belongs to: ``before ledger Outcomes.record``."""
+    """The name of a failpoint without run, batch and number: ``before ledger Outcomes.record``."""
     when, where, what = failpoint.split(" ", 2)
     if where == "store":
         verb, _, name = what.partition(" ")
@@ -56,7 +56,7 @@ def _first(here: World, sandbox: ThreadedSandbox) -> Expected:
 
 
 def _with_doubts(here: World, sandbox: ThreadedSandbox) -> Expected:
-    """Some orders are in doubt, one of them stored; one was changed, one is offered in a further version."""
+    """Some orders are in doubt, one of them is stored; one was changed, one has a new version."""
     case = here.case
     plain = case.plain(7)
     sandbox.offer(plain)
@@ -82,7 +82,7 @@ def _with_doubts(here: World, sandbox: ThreadedSandbox) -> Expected:
 
 
 def _with_a_past(here: World, sandbox: ThreadedSandbox) -> Expected:
-    """Orders are at the destination, the ledger that knew of it is gone, and acknowledgements got lost."""
+    """Orders are at the destination, but their ledger and acknowledgements were lost."""
     case = here.case
     plain = case.plain(6)
     sandbox.offer(plain[:4])
@@ -96,21 +96,21 @@ def _with_a_past(here: World, sandbox: ThreadedSandbox) -> Expected:
 
 
 def _refused(here: World, sandbox: ThreadedSandbox) -> Expected:
-    """All first answers are 400."""
+    """Every first response is 400."""
     plain = here.case.plain(22)
     sandbox.offer(plain)
-    # Where the run dies after the refusals and before it puts the orders back, they are left to a person.
+    # If the run is killed after the refusals and before it resets the orders, an operator has to handle them.
     return dict.fromkeys(map(here.case.source_id, plain), "imported or rejected")
 
 
 def _locked_out(here: World, sandbox: ThreadedSandbox) -> Expected:
-    """The source's password was changed; the run that dies still has the old one."""
+    """The source's password was changed; the killed run still uses the old one."""
     here.extra["source"] = {"password": "old"}
     return _first(here, sandbox)
 
 
 def _let_in(here: World, sandbox: ThreadedSandbox) -> Expected:
-    """The pipeline rests, since it was locked out; now the connection is mended."""
+    """The pipeline was suspended after a rejected password; the connection is correct again."""
     expected = _locked_out(here, sandbox)
     engine = here.engine()
     here.run(engine)
@@ -120,7 +120,7 @@ def _let_in(here: World, sandbox: ThreadedSandbox) -> Expected:
 
 
 def _released(here: World, sandbox: ThreadedSandbox) -> Expected:
-    """Orders waited for something to happen at their source; now it has happened."""
+    """Orders that waited were released by their source."""
     case = here.case
     assert case.release is not None
     waited = [order for order, state in case.examples() if state == "waiting"]
@@ -154,7 +154,7 @@ def acts(case: Case) -> list[str]:
 
 
 def discover(params: dict[str, Any]) -> dict[str, int]:
-    """One run of the act to its end: how often each crossing comes, ``before`` and ``after`` apart."""
+    """One complete run of the act: number of calls of each failpoint, ``before`` and ``after`` separately."""
     act = ACTS[params["act"]]
     with world(params) as here, here.sandbox(act.scenario(here.case), []) as sandbox:
         act.before(here, sandbox)
@@ -162,7 +162,7 @@ def discover(params: dict[str, Any]) -> dict[str, int]:
 
 
 def recorded(here: World, work: Callable[[], Any]) -> dict[str, int]:
-    """How often each crossing comes while ``work`` is done in a process of its own."""
+    """Number of calls of each failpoint while ``work`` runs in a child process."""
     log = here.folder / "failpoints"
 
     def record() -> None:
@@ -175,14 +175,14 @@ def recorded(here: World, work: Callable[[], Any]) -> dict[str, int]:
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
-    """Kill the run at the ``number``-th crossing called ``point``; go on; what was found."""
+    """Kill the run at the ``number``-th call of failpoint ``point``, run again, and return the findings."""
     act = ACTS[params["act"]]
     with world(params) as here, here.sandbox(act.scenario(here.case), []) as sandbox:
         expected = act.before(here, sandbox)
         code = killed_at(here, params, lambda: here.run(here.engine(), "victim"))
         sandbox.change(act.healed(here.case))
         here.extra.pop("source", None)
-        if code:  # business goes on: only where something is known to be imported can a look-up trust its search
+        if code:  # new orders arrive: a lookup trusts its search only if it finds an order known to be imported
             sandbox.offer(here.case.plain(25)[24:])
         engine = here.engine()
         here.until_quiet(engine)
@@ -191,7 +191,7 @@ def crash(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -> int:
-    """Do ``work`` in a process that is killed at the ``number``-th crossing called ``point``; its exit code."""
+    """Run ``work`` in a process killed at the ``number``-th call of failpoint ``point``; its exit code."""
     lock, seen = threading.Lock(), Counter[str]()
 
     def hook(failpoint: str) -> None:
@@ -200,7 +200,7 @@ def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -
             seen[name] += 1
             if (name, seen[name]) == (params["point"], params["number"]):
                 os.kill(os.getpid(), signal.SIGKILL)
-                time.sleep(10)  # never gets here, nor does anybody behind the lock
+                time.sleep(10)  # not reached; other threads wait for the lock
 
     def die() -> None:
         failpoints.hook = hook
@@ -210,16 +210,16 @@ def killed_at(here: World, params: Mapping[str, Any], work: Callable[[], Any]) -
 
 
 def short_profile(found: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int]]:
-    """Each point at its first and last crossing, in the first act that has it: act, point, number."""
+    """Each failpoint at its first and last call, in the first act that has it: act, point, number."""
     home = {point: act for act, hits in reversed([*found.items()]) for point in hits}
     return [(act, point, n) for act, hits in found.items() for point, n in first_and_last(hits) if home[point] == act]
 
 
 def first_and_last(found: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Each point at its first and last crossing."""
+    """Each failpoint at its first and last call."""
     return [(point, number) for point, most in sorted(found.items()) for number in sorted({1, most})]
 
 
 def every(found: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Each point at each crossing."""
+    """Each failpoint at each call."""
     return [(point, number) for point, most in sorted(found.items()) for number in range(1, most + 1)]

@@ -1,6 +1,6 @@
-"""Trials of feedback: a source is told what became of its orders; workers are killed and answers get lost over it.
+"""Trials of feedback to a source about its orders: workers are killed, and responses are lost.
 
-Afterwards the audit says what the source heard: each step of each order, and none again without need.
+The audit then checks that the source received each step of each order, and none again without need.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ RUNS = 15
 
 @dataclass(frozen=True)
 class Imported:
-    """An order that was taken over: so many ``parcels`` have left, ``left`` says whether that was everything.
+    """An imported order with ``parcels`` shipped parcels; ``left``: all of it was shipped.
 
-    ``heard``: how often the source heard each step by then.
+    ``received``: how often the source had received each step by then.
     """
 
     order: Order
@@ -43,13 +43,13 @@ class Imported:
 
 
 def discover(params: dict[str, Any]) -> dict[str, int]:
-    """How often each crossing comes while a source is told of everything in the ``way``."""
+    """Number of calls of each failpoint while all feedback is sent in the ``way``."""
     with _taken_over(params) as (here, _, _):
         return recorded(here, lambda: _send_feedback(here, "victim"))
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
-    """Killed at the ``number``-th crossing called ``point``."""
+    """A worker is killed at the ``number``-th call of failpoint ``point``."""
     with _taken_over(params) as (here, sandbox, orders):
         code = killed_at(here, params, lambda: _send_feedback(here, "victim"))
         _until_all_sent(here)
@@ -58,7 +58,7 @@ def crash(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def lose(params: dict[str, Any]) -> dict[str, Any]:
-    """Answers are lost at every place, each kind once; the step had its effect or not."""
+    """Responses are lost at every endpoint, each kind once, with or without effect."""
     with _taken_over(params) as (here, sandbox, orders):
         keys = [here.case.key(one.order) for one in orders]
         struck = dict(zip(keys, LOST, strict=False))
@@ -75,7 +75,7 @@ def lose(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def together(params: dict[str, Any]) -> dict[str, Any]:
-    """Several workers tell at once."""
+    """Several workers send feedback concurrently."""
     with _taken_over(params) as (here, sandbox, orders):
         usual, here.settings = here.settings, {**here.settings, "acknowledge": {"given_up_s": 60.0}}
         pids = [start(partial(_send_feedback, here, f"worker-{n}")) for n in range(params["workers"])]
@@ -90,7 +90,7 @@ def together(params: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _taken_over(params: Mapping[str, Any]) -> Iterator[tuple[World, ThreadedSandbox, list[Imported]]]:
-    """Six orders were imported and acknowledged; some left whole, some in two parcels, some are still there."""
+    """Six imported and acknowledged orders: some shipped complete, some in two parcels, some not shipped."""
     steps.FIRST_DELAY = steps.LONGEST_DELAY = timedelta(milliseconds=10)
     write_back.SLICE_SIZE = 4
     with world(params) as here:
@@ -135,7 +135,7 @@ def _send_feedback(here: World, run: str) -> dict[str, int]:
 
 
 def _until_all_sent(here: World) -> None:
-    """Tell again, late enough each time, until nothing is due any more."""
+    """Send feedback again, after each time-out, until none is due."""
     engine = here.engine()
     for number in range(RUNS):
         time.sleep(engine.wiring.settings.acknowledge.given_up_s + 0.05)
@@ -147,7 +147,7 @@ def _until_all_sent(here: World) -> None:
 def _check(
     here: World, sandbox: ThreadedSandbox, orders: list[Imported], params: Mapping[str, Any], most: int
 ) -> dict[str, Any]:
-    """What the source shows and heard of each order, against what it should; no step heard more than ``most`` times."""
+    """Compare what the source shows and received with what it should; no step more than ``most`` times."""
     seen, way, engine = sandbox.report(), _way(params, here), here.engine()
     received = seen[here.case.source_side]["feedback"]
     wrong: dict[str, Any] = {}
@@ -166,7 +166,7 @@ def _check(
     verdict = here.verdict(engine, sandbox, {here.case.source_id(one.order): "imported" for one in orders})
     named = {
         "wrong": wrong,
-        "told too often": again,
+        "received too often": again,
         "not done": open_,
         "forbidden": verdict["forbidden"],
         "doubled": verdict["doubled"],

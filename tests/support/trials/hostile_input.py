@@ -1,6 +1,6 @@
-"""Trials of hostile input: whatever a source sends is imported, quarantined or refused, and the good orders go through.
+"""Trials of hostile input: every order is imported, quarantined or refused, and the good orders are not affected.
 
-Each trial offers hostile orders among good ones, runs until quiet, and asks the audit about the good ones.
+Each trial offers hostile orders among good ones, runs until no order is open, and audits the good ones.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BAD: tuple[Any, ...] = (
     "1,00",
     "０",
 )
-"""Values that stand where others are expected."""
+"""Values of an unexpected type or range."""
 
 RAW: tuple[bytes, ...] = (
     b"NaN",
@@ -66,7 +66,7 @@ RAW: tuple[bytes, ...] = (
     b"-0.0",
     b"1.0e0",
 )
-"""JSON texts, or what pretends to be one, put in the place of a value."""
+"""JSON texts, valid and invalid, that replace a value."""
 
 
 def orders(params: dict[str, Any]) -> dict[str, Any]:
@@ -93,17 +93,17 @@ def orders(params: dict[str, Any]) -> dict[str, Any]:
     if before < len(good[:3]):
         result["faults"]["good orders held up"] = before
     if error and not error.startswith("MalformedResponseError"):
-        result["faults"]["a broken envelope is told as"] = error
+        result["faults"]["a broken envelope is reported as"] = error
     return {**result, "tried": params["number"]}
 
 
 def _ours(text_: str) -> bool:
-    """What a run may end with where the source's whole answer is no use."""
+    """Whether a run may fail with this error if the source's response is unusable."""
     return text_.startswith(("MalformedResponseError", "TransientError", "ThrottledError"))
 
 
 def _check(here: World, engine: Any, sandbox: Any, good: list[Order], params: dict[str, Any]) -> dict[str, Any]:
-    """What counts where hostile orders may end anywhere: the good ones are there, nothing twice, the law kept."""
+    """Audit of the good orders: all imported, no duplicates, accounting check passed."""
     verdict = here.verdict(engine, sandbox, dict.fromkeys(map(here.case.source_id, good), "imported"))
     return {**params, "faults": faults_of(verdict, unacknowledged=True), "verdict": verdict}
 
@@ -120,8 +120,8 @@ def envelope(params: dict[str, Any]) -> dict[str, Any]:
         verdict = here.verdict(engine, sandbox, expected)
     faults = faults_of(verdict, unacknowledged=True)
     if first and not _ours(first) and "ConfigurationError" not in first and "SourceAuthError" not in first:
-        faults["told as"] = first
-    return {**params, "said": first, "faults": faults, "verdict": verdict}
+        faults["reported as"] = first
+    return {**params, "error": first, "faults": faults, "verdict": verdict}
 
 
 def _hostile(rng: random.Random, case: Case, number: int) -> bytes:
@@ -167,7 +167,7 @@ def _put_raw(rng: random.Random, text: bytes, fixed: tuple[str, ...]) -> bytes:
 
 
 def _is_json(text: bytes) -> bool:
-    """Whether one who takes the strictest view could read it."""
+    """Whether a strict JSON parser accepts it."""
     try:
         json.loads(text.decode(), parse_constant=_refuse, object_pairs_hook=_no_doubles)
     except (ValueError, RecursionError):
@@ -181,11 +181,11 @@ def _refuse(name: str) -> None:
 
 def _no_doubles(pairs: list[tuple[str, Any]]) -> None:
     if len(pairs) > len(dict(pairs)):
-        raise ValueError("a member twice")
+        raise ValueError("duplicate member")
 
 
 def large(params: dict[str, Any]) -> dict[str, Any]:
-    """One order carries a text of ``bytes`` bytes; the good ones go through, with it or after it is gone."""
+    """One order carries a text of ``bytes`` bytes; the good ones are imported, with it or after its removal."""
     with world(params) as here:
         good = here.case.plain(3)
         big = {**here.case.plain(10)[9], here.case.text: "x" * params["bytes"]}
@@ -193,7 +193,7 @@ def large(params: dict[str, Any]) -> dict[str, Any]:
             engine = here.engine()
             complaints = here.until_quiet(engine, 3)
             result = _check(here, engine, sandbox, good, params)
-    return {**result, "said": complaints}
+    return {**result, "errors": complaints}
 
 
 def place(params: dict[str, Any]) -> dict[str, Any]:
@@ -208,9 +208,9 @@ def place(params: dict[str, Any]) -> dict[str, Any]:
             engine = here.engine()
             error = here.run(engine)
             if error:
-                sandbox.reset()  # the source has mended it; nothing was imported yet
+                sandbox.reset()  # the source has corrected it; nothing was imported yet
             here.until_quiet(engine, 4)
             result = _check(here, engine, sandbox, good, params)
     if error and not _ours(error):
-        result["faults"]["told as"] = error
-    return {**result, "said": error}
+        result["faults"]["reported as"] = error
+    return {**result, "error": error}

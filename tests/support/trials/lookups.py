@@ -1,4 +1,4 @@
-"""Trials of a lost ledger: orders that are at the destination already, and a search that lies about them."""
+"""Trials of a lost ledger: orders are already at the destination, whose search gives wrong results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ORDERS, BEFORE = 12, 7
 
 
 def forget(params: dict[str, Any]) -> dict[str, Any]:
-    """Some orders are imported, the ledger is lost, and the search lies; none may be imported a second time."""
+    """Some orders are imported, the ledger is lost, and the search is wrong; no order may be imported again."""
     with world(params) as here:
         case = here.case
         orders = case.plain(ORDERS)

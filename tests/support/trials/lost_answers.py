@@ -37,7 +37,7 @@ PATIENCE_S = 2.5
 
 @dataclass(frozen=True)
 class Search:
-    """``switches`` of the destination, ``extra`` of its connection; ``clear``: it can always tell."""
+    """``switches`` of the destination, ``extra`` of its connection; ``clear``: every outcome can be determined."""
 
     switches: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)

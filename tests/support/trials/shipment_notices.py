@@ -1,4 +1,4 @@
-"""Trials of crashes of a served notice: the server is killed at a crossing, and ShipRush sends the notices again."""
+"""Crash trials of shipment notices: the server is killed at a failpoint, and ShipRush sends the notices again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _send_feedback(here: World) -> None:
         ]
         return [answer.status_code for answer in answers]
 
-    company = Company(SimpleNamespace(store=_store(here)), here.ledger_url)  # of the desk it takes the store only
+    company = Company(SimpleNamespace(store=_store(here)), here.ledger_url)  # it uses the store only
     with closing(company.parts):
         assert asyncio.run(send_feedback(company)) == [200, 200, 200]
 
@@ -54,14 +54,14 @@ def _store(here: World) -> BatchStore:
 
 
 def discover(params: dict[str, Any]) -> dict[str, int]:
-    """The notices once: how often each crossing comes."""
+    """Send the notices once; returns the number of calls of each failpoint."""
     with world({"case": CASE, **params}) as here:
         _before(here)
         return recorded(here, lambda: _send_feedback(here))
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
-    """Kill the server at the ``number``-th crossing called ``point``; the notices again, twice; what is wrong then."""
+    """Kill the server at the ``number``-th call of failpoint ``point``, then send the notices two times; the faults."""
     with world({"case": CASE, **params}) as here:
         _before(here)
         code = killed_at(here, params, lambda: _send_feedback(here))

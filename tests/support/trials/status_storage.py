@@ -1,4 +1,4 @@
-"""Trials of failing storage under a status account: told in our own words, and the next run ends as if nothing was."""
+"""Trials of failing storage in a status run: an ``OrderRelayError``, and the next run ends as without the failure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def full_disk(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def failing(params: dict[str, Any]) -> dict[str, Any]:
-    """From the first crossing called ``point`` on, every write to the ledger, or to the store, fails."""
+    """From the first call of failpoint ``point`` on, every write to the ledger or the store fails."""
 
     def work(here: World) -> None:
         failpoints.hook = fails_from(params["point"])
@@ -75,17 +75,17 @@ def _after(
 ) -> dict[str, Any]:
     result = {**evaluated(here, sandbox, params, pardoned), "code": code}
     if code not in allowed:
-        result["faults"]["not told in our words"] = code
+        result["faults"]["unexpected exit code"] = code
     return result
 
 
 def locked(params: dict[str, Any]) -> dict[str, Any]:
-    """Somebody locks the ledger for ``seconds`` once the first page was asked for: the run waits, and goes on."""
+    """The ledger is locked for ``seconds`` after the first page was requested: the run waits and continues."""
     return _interrupted(params, lambda here, go: hold(here.ledger_url, params["seconds"], "status_event", go), [0])
 
 
 def restarted(params: dict[str, Any]) -> dict[str, Any]:
-    """The database is restarted once the file ``marker`` exists; whoever does it makes the file ``marker``.done."""
+    """The database is restarted once the file ``marker`` exists; the file ``marker``.done confirms it."""
     marker = Path(params["marker"])
 
     def away(here: World, go: Callable[[], None]) -> None:
@@ -98,23 +98,23 @@ def restarted(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _interrupted(params: dict[str, Any], trouble: Trouble, allowed: list[int]) -> dict[str, Any]:
-    """A run that stops at its first page until the trouble, which is called with a way to let it go on, began."""
+    """A run that waits at its first page until the failure, which gets a function to resume it, has begun."""
     with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
         before(here, sandbox)
-        there, goes_on = here.folder / "there", here.folder / "goes-on"
+        reached, resumed = here.folder / "reached", here.folder / "resumed"
 
         def pause(failpoint: str) -> None:
-            if failpoint == FIRST_PAGE and not there.exists():
-                there.touch()
-                wait(goes_on.exists)
+            if failpoint == FIRST_PAGE and not reached.exists():
+                reached.touch()
+                wait(resumed.exists)
 
         def work() -> None:
             failpoints.hook = pause
             run(here)
 
         pid = start(exit_on_own_errors(work))
-        wait(there.exists)
-        trouble(here, goes_on.touch)
+        wait(reached.exists)
+        trouble(here, resumed.touch)
         return _after(here, sandbox, params, finish(pid), allowed)
 
 

@@ -1,4 +1,4 @@
-"""Trials of crashes of a status account: one run is killed at a crossing, the next one ends as if nothing had happened.
+"""Crash trials of a status account: one run is killed at a failpoint; the next must end as if it had not been.
 
 The run that dies polls three pages, reads a file, takes a webhook, reads a doubtful order by its id, records a shipped
 parcel as a shipment, and finds one that was taken back.
@@ -39,7 +39,7 @@ LATE = {
 FILE = b"orderId,status,eventId,updatedTime\nFILED,NEW,f-1,2026-01-01T00:00:00Z\nFILED,NEW,f-2,never\n"
 DROP = f"{ACCOUNT}/drops/one.csv"
 ONCE = {"shipment KEPT", "shipment TAKEN", "file in archive", "refused row 3", "asked about TAKEN"}
-"""What must be there once in the end."""
+"""What must exist exactly once in the end."""
 
 
 def wiring_of(here: World, settled_s: float = 0.0, *, full: bool = True) -> StatusWiring:
@@ -78,7 +78,7 @@ def run(here: World, settled_s: float = 0.0) -> None:
 
 
 def before(here: World, sandbox: ThreadedSandbox) -> None:
-    """Two orders of ours, one told as shipped; then much changes, a file waits, and one order is doubtful."""
+    """Two of our orders, one reported as shipped; then many changes, a waiting file, and one doubtful order."""
     ours = here.case.plain(2)
     sandbox.offer(ours)
     engine = here.engine()
@@ -99,21 +99,21 @@ def before(here: World, sandbox: ThreadedSandbox) -> None:
     ledger = Ledger.open(here.ledger_url)
     wiring = wiring_of(here)
     intake = StatusIntake(RunContext(ACCOUNT, "before"), ledger, wiring.reader)
-    for status in ("NEW", "ERROR"):  # two contents without any time: nobody can tell which is newer
+    for status in ("NEW", "ERROR"):  # two contents without any time: their sequence is unknown
         deliveries = {"orderId": "DOUBT", "orderStatus": [{"eventId": "x-1", "orderStatus": status}]}
         intake.take(StatusPage((deliveries,), datetime.now(UTC)), Channel.WEBHOOK)
     ledger.close()
 
 
 def discover(params: dict[str, Any]) -> dict[str, int]:
-    """One run to its end: how often each crossing comes."""
+    """One complete run: number of calls of each failpoint."""
     with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
         before(here, sandbox)
         return recorded(here, lambda: run(here))
 
 
 def crash(params: dict[str, Any]) -> dict[str, Any]:
-    """Kill a run at the ``number``-th crossing called ``point``; run again; what is wrong then."""
+    """Kill a run at the ``number``-th call of failpoint ``point`` and run again. Returns the faults."""
     with world({"case": CASE, **params}) as here, here.sandbox(SCENARIO, []) as sandbox:
         before(here, sandbox)
         code = killed_at(here, params, lambda: run(here))
@@ -169,7 +169,7 @@ def withdrawn(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _deliveries(sandbox: ThreadedSandbox) -> list[tuple[Channel, dict[str, Any]]]:
-    """What webhooks (an event each) and files (all that is shown) tell of every order now."""
+    """The current state of every order as webhooks (one event each) and files (everything)."""
     found: list[tuple[Channel, dict[str, Any]]] = []
     for record in sandbox.status_records():
         found.append((Channel.CSV, record))
@@ -182,7 +182,7 @@ def _deliveries(sandbox: ThreadedSandbox) -> list[tuple[Channel, dict[str, Any]]
 def evaluated(
     here: World, sandbox: ThreadedSandbox, params: dict[str, Any], pardoned: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Run again, and say what is wrong then. ``pardoned``: beginnings of what may be there more often."""
+    """Run again and return the faults. ``pardoned``: prefixes of what may exist more than once."""
     with Ledger.open(here.ledger_url).database.engine.begin() as conn:  # nobody waits for the back-off here
         conn.exec_driver_sql("UPDATE status_order SET read_after = NULL")
     run(here)
@@ -221,7 +221,7 @@ def _verdict(here: World, sandbox: ThreadedSandbox, pardoned: tuple[str, ...]) -
 
 
 def _expected(wiring: StatusWiring, sandbox: ThreadedSandbox) -> dict[str, Any]:
-    """What reading every history once says, and what only a file and a webhook told."""
+    """The result of reading every history once, plus what only a file and a webhook reported."""
     later = datetime.now(UTC) + timedelta(days=1)
     deliveries = parse_records(wiring.reader.shape, sandbox.status_records(), Channel.BY_ID, later, full=True).reports
     states = {report.order_id: derive_state(report.events) for report in deliveries}

@@ -1,4 +1,4 @@
-"""Trials of failing storage: an error told in our own words, a clean retry, nothing lost."""
+"""Trials of failing storage: an ``OrderRelayError``, a clean retry, no order lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _after(here: World, sandbox: Any, expected: dict[str, str], params: dict[str
     verdict = here.verdict(engine, sandbox, expected)
     faults = faults_of(verdict)
     if code not in (0, REPORTED):
-        faults["not told in our words"] = code
+        faults["unexpected exit code"] = code
     return {**params, "code": code, "faults": faults, "verdict": verdict}
 
 
@@ -46,7 +46,7 @@ def full_disk(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def failing(params: dict[str, Any]) -> dict[str, Any]:
-    """From the first crossing called ``point`` on, every write to the ledger, or to the store, fails."""
+    """From the first call of failpoint ``point`` on, every write to the ledger or the store fails."""
 
     def work() -> None:
         failpoints.hook = fails_from(params["point"])

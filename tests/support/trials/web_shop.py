@@ -54,7 +54,7 @@ def unread(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def cancelled(params: dict[str, Any]) -> dict[str, Any]:
-    """The shop cancels three of six orders at the ``moment``; then everything leaves and is told in the ``way``."""
+    """The shop cancels three of six orders at the ``moment``; then all are shipped and reported in the ``way``."""
     with world(params) as here:
         here.extra["source"] = here.case.feedback[params["way"]].source
         orders = here.case.plain(6)
@@ -100,28 +100,28 @@ def _until_cancelled(here: World, engine: Engine, sandbox: ThreadedSandbox, miss
 
 
 def _send_everything(here: World, engine: Engine) -> None:
-    """What the feedback's DAG does, until nothing is told any more."""
+    """The steps of the feedback DAG, until nothing is left to send."""
     for number in range(ROUNDS):
         time.sleep(engine.wiring.settings.acknowledge.given_up_s + 0.05)
         ctx = RunContext(engine.pipeline, f"cancelled-{number}")
         news = record_cancellations(ctx, engine.feedback_parts(), 30)
-        if not engine.send_feedback(f"told-{number}") and not news:
+        if not engine.send_feedback(f"feedback-{number}") and not news:
             return
 
 
 def _received(
     here: World, engine: Engine, sandbox: ThreadedSandbox, missing: list[Order], kept: list[Order], *, tasks: int
 ) -> dict[str, Any]:
-    """What the shop heard of cancelled orders, of the others, and which operators know of."""
+    """The feedback that the shop received about cancelled and other orders, and the operators' tasks."""
     side: Mapping[str, Any] = sandbox.report()[here.case.source_side]
     found: dict[str, Any] = {}
     if side["told_after_cancel"]:
-        found["told after the cancellation"] = side["told_after_cancel"]
+        found["feedback after the cancellation"] = side["told_after_cancel"]
     if sorted(side["cancelled"]) != sorted(map(here.case.key, missing)):
         found["cancelled"] = side["cancelled"]
     untold = [key for key in map(here.case.key, kept) if not side["feedback"].get(key, {}).get("is_oms_id")]
     if untold:
-        found["not told of the others"] = untold
+        found["no feedback for the others"] = untold
     known = engine.ledger.cancellations.unsettled(engine.pipeline)
     if len(known) != tasks:
         found["tasks"] = [row["order_number"] for row in known]

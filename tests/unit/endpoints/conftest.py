@@ -1,4 +1,4 @@
-"""A desk with a ledger and an archive, and ShipRush's side of the app on top of it."""
+"""A ledger and an archive with orders, and a ShipRush client of the app that serves them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A status run killed at any step: the next one ends as the vendor shows, each shipment there once, each file archived.
+"""A status run is killed at any step; the next one matches the vendor, each shipment once, each file archived.
 
-The points are found by one run that writes down its crossings; each is tried at its first and last one.
+One run records its failpoints; each is tried at its first and last call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SLICES = 3
 
 @pytest.fixture(scope="session")
 def points(forks: Forks) -> list[dict[str, Any]]:
-    """The points of a status run."""
+    """The failpoints of a status run."""
     (failpoints,) = forks.run("statuses:discover", [{}])
     return [{"point": point, "number": number} for point, number in first_and_last(failpoints)]
 

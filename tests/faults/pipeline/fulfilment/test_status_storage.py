@@ -1,4 +1,4 @@
-"""Storage that fails under a status account: told in our own words; the next run ends as the vendor shows."""
+"""Storage fails during a status run: an ``OrderRelayError``; the next run matches the vendor."""
 
 from __future__ import annotations
 

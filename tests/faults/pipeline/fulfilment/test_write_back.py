@@ -1,4 +1,4 @@
-"""What a source hears of its orders, with workers killed, answers lost, and several workers at once."""
+"""Feedback to a source with killed workers, lost responses, and several concurrent workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever becomes of an answer and however badly one can search: imported once, or in doubt for a person.
+"""Lost responses and unreliable searches: each order is imported once, or left in doubt for an operator.
 
 The destination of these trials takes every order it is sent, a second time too: nothing but our own care keeps it from
 doubling. Each trial loses every kind of answer once; ``make prove`` also varies how the destination treats doubles.

@@ -1,4 +1,4 @@
-"""Retention of a firm with orders in many states: what is open stays whole, the count holds, a kill does no harm."""
+"""Retention with orders in many states: open orders stay complete, counts are unchanged, a kill is harmless."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LATER = datetime.now(UTC) + timedelta(days=100)
 def company(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Engine]]:
-    """A firm after two runs; the function makes its engine in a folder."""
+    """A company after two runs; the function creates its engine in a folder."""
     case: Case = request.param
     home, orders = tmp_path_factory.mktemp("company"), [order for order, _ in case.examples()]
 

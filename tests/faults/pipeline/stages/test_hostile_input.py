@@ -1,4 +1,4 @@
-"""Whatever a source sends: the order is quarantined, or the answer refused in clear words, and the run goes on."""
+"""Hostile input: the order is quarantined, or the response refused with a clear error, and the run continues."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_hostile_orders(case: Case, forks: Forks) -> None:
 def test_hostile_envelopes(case: Case, forks: Forks) -> None:
     trials = [{"case": case.name, "answer": answer} for answer in case.envelopes]
     results = forks.run("hostile_input:envelope", trials)
-    assert [(r["answer"], r["said"], r["faults"]) for r in results if r["faults"]] == []
+    assert [(r["answer"], r["error"], r["faults"]) for r in results if r["faults"]] == []
 
 
 def test_a_text_of_ten_megabytes(case: Case, forks: Forks) -> None:

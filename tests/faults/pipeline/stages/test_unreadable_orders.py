@@ -21,7 +21,7 @@ from tests.support.faults.cases import named
 
 CASE = named("supercat-shopatron")
 STRIDE = 3
-"""Every third crossing is tried, and the last ones; neighbours are the two sides of one write."""
+"""Every third failpoint call is tried, and the last ones; neighbours are the two sides of one write."""
 
 
 def poisoned() -> list[bytes]:

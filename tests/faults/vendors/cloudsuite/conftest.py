@@ -1,4 +1,4 @@
-"""The simulated web shop, and workers of one firm."""
+"""The simulated web shop, and workers of one company."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shop() -> Iterator[ThreadedSandbox]:
 
 @pytest.fixture
 def make(shop: ThreadedSandbox, tmp_path: Path, sqlite_url: str) -> Iterator[Make]:
-    """Workers of one firm. Waiting orders are asked for in every run; one that is alone gives silence up at once."""
+    """Workers of one company. Waiting orders are asked for in every run; one that is alone gives silence up at once."""
     made: list[Engine] = []
 
     def worker(*, alone: bool = True, **extra: Any) -> Engine:

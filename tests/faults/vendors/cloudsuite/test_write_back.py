@@ -58,7 +58,7 @@ def test_sent_is_never_written_on_an_order_that_the_shop_cancelled(shop: Threade
     assert feedback_of(shop, "1-CS1")["shipment_state"] is None
     assert feedback_of(shop, "1-CS2")["shipment_state"] == "sent"
     waits_pass(engine)
-    assert feedback(engine) == {}, "it is not told again"
+    assert feedback(engine) == {}, "no feedback is sent again"
     [task] = engine.ledger.cancellations.unsettled(PIPELINE)
     assert task["order_number"] == "1-CS1"
     assert [late.state for late in engine.ledger.write_back_tasks.pending(PIPELINE)] == ["cancelled"]
@@ -140,7 +140,7 @@ def test_a_take_over_that_the_shop_always_refuses_ends_as_a_task(shop: ThreadedS
     assert "refused by the source" in engine.run("another").text
     shop.change({"cloudsuite": {"faults": []}})
     engine.run("not-again")
-    assert "1-CS1" not in shop.report()["cloudsuite"]["feedback"], "it is not told again"
+    assert "1-CS1" not in shop.report()["cloudsuite"]["feedback"], "no feedback is sent again"
     engine.ledger.write_back_tasks.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True)
     engine.run("again")
     assert engine.ledger.write_back_tasks.failed(PIPELINE) == []
