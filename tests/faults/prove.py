@@ -242,7 +242,7 @@ class Prover:
             for kind in KINDS:
                 trials = [{**trial, "point": p, "number": n, "kind": kind} for p, n in crash_trials.every(found)]
                 yield self.row(
-                    f"SIGKILL while telling: {way}, {kind}",
+                    f"SIGKILL during feedback: {way}, {kind}",
                     "feedback:crash",
                     trials,
                     lambda r: f"{r['point']} {r['number']}",
@@ -255,7 +255,7 @@ class Prover:
                     lambda r: str(r["workers"]),
                 )
             yield self.row(
-                f"lost answers while telling: {way}",
+                f"lost answers during feedback: {way}",
                 "feedback:lose",
                 [{**trial, "effect": effect} for effect in ("done", "none")],
                 lambda r: r["effect"],
