@@ -52,10 +52,11 @@ def compare(pipeline: str, context: Context) -> dict[str, Any]:
     """
     run = run_slug(context["dag_run"].run_id)
     with open_wiring(pipeline) as wiring:
-        result, name = write_comparison(wiring, run)
-        found = alerts_for(result, alert_unknown=wiring.settings.reconcile.alert_unknown)
+        # first, since it needs no OMS: a comparison that fails must not hide it
         breaches = check_accounting(wiring, datetime.now(UTC))
-        notify(wiring.ledger, pipeline, [*found, *_accounting_alerts(pipeline, breaches)])
+        notify(wiring.ledger, pipeline, list(_accounting_alerts(pipeline, breaches)))
+        result, name = write_comparison(wiring, run)
+        notify(wiring.ledger, pipeline, alerts_for(result, alert_unknown=wiring.settings.reconcile.alert_unknown))
     log.info("%s", diff.as_markdown(result))
     if breaches:
         raise RunFailedError("; ".join(f"accounting check FAILED: {breach}" for breach in breaches))
