@@ -21,6 +21,7 @@ from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.store import database
 from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment, ShippedLine
 from order_relay.orders.messages import RunContext, SendOutcome
+from tests.support.ledger_rows import IMPORTED
 
 START = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 WHO = RunContext("", "", "shiprush")
@@ -131,37 +132,7 @@ def test_what_commits_after_a_poll_is_in_the_next_window(clock, driver, monkeypa
 def _filled(url, rows=20_000):
     """A ledger with many orders, one a minute, written past the package."""
     db = database.Database(url, restamp_long_transactions)
-    blank = {
-        "pipeline": "p",
-        "edition": 1,
-        "order_number": "N",
-        "base_number": "N",
-        "version": 1,
-        "customer_po": "",
-        "items": "[]",
-        "content_hash": "",
-        "problem": "",
-        "batch_id": "b",
-        "part": 0,
-        "row": 0,
-        "state": "imported",
-        "reason": "",
-        "revision": 1,
-        "decided": False,
-        "proven": True,
-        "refusals_hash": "",
-        "destination": "d",
-        "payload_name": "",
-        "payload_row": 0,
-        "fingerprint": "",
-        "transform_fingerprint": "",
-        "currency": "USD",
-        "notes": "[]",
-        "attempt": 1,
-        "owner": "",
-        "lookups": 0,
-        "ack_message": "",
-    }
+    blank = {**IMPORTED, "destination": "d"}
     times = [START + timedelta(minutes=n) for n in range(rows)]
     with db.engine.begin() as conn:
         conn.execute(

@@ -10,43 +10,14 @@ import sqlalchemy as sa
 from order_relay.ledger import Ledger
 from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.store.database import Database
+from tests.support.ledger_rows import IMPORTED
 
 ROWS = 8000
 
 
 def _filled(url: str, newest: datetime) -> None:
     """Orders at two destinations, each imported a minute after the one before."""
-    blank = {
-        "pipeline": "p",
-        "edition": 1,
-        "order_number": "N",
-        "base_number": "N",
-        "version": 1,
-        "customer_po": "",
-        "items": "[]",
-        "content_hash": "",
-        "problem": "",
-        "batch_id": "b",
-        "part": 0,
-        "row": 0,
-        "state": "imported",
-        "reason": "",
-        "revision": 1,
-        "decided": False,
-        "proven": True,
-        "refusals_hash": "",
-        "payload_name": "",
-        "payload_row": 0,
-        "fingerprint": "",
-        "transform_fingerprint": "",
-        "currency": "USD",
-        "notes": "[]",
-        "attempt": 1,
-        "owner": "",
-        "lookups": 0,
-        "ack_message": "",
-        "total_minor": 1000,
-    }
+    blank = {**IMPORTED, "total_minor": 1000}
     database = Database(url)
     with database.engine.begin() as conn:
         conn.execute(
