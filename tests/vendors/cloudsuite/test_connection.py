@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+import httpx
 import pendulum
 import pytest
 from hypothesis import example, given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError, ThrottledError
 from order_relay.http.throttle import Throttle
+from order_relay.vendors.cloudsuite.client import CloudSuiteClient
 from order_relay.vendors.cloudsuite.connection import FORM, LIVE_BASE, LIVE_TOKEN_URL, read_settings
 from order_relay.vendors.cloudsuite.order_list import query_window
 
@@ -182,3 +184,14 @@ def test_a_shop_that_only_throttles_is_left_alone_in_the_end():
     with pytest.raises(ThrottledError):
         pace.throttled(ThrottledError("", None))
     pace.succeeded()
+
+
+def test_closing_closes_the_connections() -> None:
+    connection = Connection("cloudsuite_default", "https://shop.example", "client", "s3cret", extra={"auth": "token"})
+    http = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(500)))
+    made = CloudSuiteClient(read_settings(connection), cast("Any", None), http)
+    made.close()
+    assert not http.is_closed, "nothing was opened yet"
+    made._transport  # noqa: B018 - opens
+    made.close()
+    assert http.is_closed
