@@ -89,14 +89,24 @@ class RealAirflow:
         self._http.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """One request to the REST API, repeated while a busy SQLite causes status 500."""
+        """One request to the REST API, repeated while a busy SQLite causes status 500 or delays the answer.
+
+        A repeated POST that finds the object of an unanswered one (status 409) has succeeded; what it returns is the
+        error's text, which no caller of such a POST reads.
+        """
+        problem, unanswered = "", False
         for _ in range(10):
-            answer = self._http.request(method, f"/api/v2{path}", json=body)
-            if answer.status_code < 500:
-                assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+            try:
+                answer = self._http.request(method, f"/api/v2{path}", json=body)
+            except httpx.TimeoutException as exc:
+                problem, unanswered = repr(exc), True
+                continue
+            problem = f"{answer.status_code} {answer.text[:500]}"
+            if answer.is_success or (unanswered and answer.status_code == 409):
                 return answer.json()
+            assert answer.status_code >= 500, f"{method} {path}: {problem}"
             time.sleep(1)
-        raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+        raise AssertionError(f"{method} {path}: {problem}")
 
     def command(self, *arguments: str) -> None:
         """An ``airflow`` command, repeated while SQLite is locked."""
