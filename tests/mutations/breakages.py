@@ -63,7 +63,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "no lease check before the first byte",
-        "http/delivery.py",
+        "http/sending/delivery.py",
         "            if time.monotonic() > guard.not_after:\n",
         "            if guard.written:\n",
         ("tests/vendors/shopatron/contract/test_session.py::test_after_the_lease_nothing_is_sent",),
@@ -84,35 +84,35 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "a request without a complete response counts as not sent",
-        "http/delivery.py",
+        "http/sending/delivery.py",
         "            return _connection_failure(error, status, written=True)\n",
         "            return _connection_failure(error, status, written=False)\n",
         ("tests/vendors/shopatron/contract/test_session.py::test_no_whole_answer",),
     ),
     Breakage(
         "the first byte is not recorded",
-        "http/delivery.py",
+        "http/sending/delivery.py",
         "            guard.written = True\n",
         "            pass\n",
         ("tests/vendors/shopatron/contract/test_session.py::test_the_flag_is_set_before_the_first_byte",),
     ),
     Breakage(
         "a refusal that names an existing order is a rejection",
-        "http/delivery.py",
+        "http/sending/delivery.py",
         "        if self.names_existing(body):\n",
         "        if not body and self.names_existing(body):\n",
         ("tests/vendors/shopatron/test_outcomes.py::test_refusals",),
     ),
     Breakage(
         "a success for another order counts as imported",
-        "http/delivery.py",
+        "http/sending/delivery.py",
         "    if destination_key and reply.destination_key and reply.destination_key != destination_key:\n",
         "    if destination_key and not reply.destination_key and status == 0:\n",
         ("tests/vendors/shopatron/test_outcomes.py::test_success_that_speaks_of_another_order_is_in_doubt",),
     ),
     Breakage(
         "a refused token is used again",
-        "http/oauth.py",
+        "http/auth/oauth.py",
         '        return self._token if time.monotonic() < self._renew_at and self._token != refused else ""\n',
         '        return self._token if time.monotonic() < self._renew_at else ""\n',
         (
@@ -178,7 +178,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "take a gateway's 504 for a refusal",
-        "http/delivery.py",
+        "http/sending/delivery.py",
         '        return SendOutcome.IN_DOUBT, f"HTTP {status}: unknown whether the order was stored"\n',
         '        return SendOutcome.REJECTED, f"HTTP {status}: unknown whether the order was stored"\n',
         ("tests/vendors/shopatron/test_outcomes.py::test_everything_else_is_in_doubt",),
@@ -468,7 +468,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "keep what an error page repeats of our login",
-        "http/delivery.py",
+        "http/sending/delivery.py",
         "                return without_secrets(result, token, *self._secrets)\n",
         "                return result\n",
         ("tests/faults/pipeline/test_data_leaks.py::test_every_ending_keeps_its_mouth_shut",),

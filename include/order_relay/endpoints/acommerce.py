@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from order_relay.endpoints.dependencies import Deployment
 from order_relay.endpoints.requests import RequestRejectedError, WorkThrottle, read_body, to_rejection
 from order_relay.errors import ConfigurationError, OrderRelayError, TransientError
-from order_relay.http.strict_json import read_value
+from order_relay.http.json.strict_json import read_value
 from order_relay.orders.fulfilment.status_events import Channel
 from order_relay.orders.fulfilment.status_records import ParsedRecords, StatusPage
 from order_relay.orders.messages import RunContext

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from multidict import CIMultiDict
 
-from order_relay.http.delivery import KEPT_BYTES
+from order_relay.http.sending.delivery import KEPT_BYTES
 from order_relay.http.throttle import retry_after_s
 from order_relay.orders.messages import SendOutcome
 from order_relay.vendors.shopatron.outcomes import classify, names_existing, oms_code, order_id

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from order_relay import COMMAND
-from order_relay.http.client import VendorClient
-from order_relay.http.oauth import TokenCache
+from order_relay.http.auth.oauth import TokenCache
+from order_relay.http.reading.client import VendorClient
 from order_relay.vendors.acommerce.connection import AcommerceSettings
 from order_relay.vendors.acommerce.token import fetch_token
 

@@ -9,10 +9,10 @@ import httpx
 
 from order_relay.errors import RecordRejectedError, SourceAuthError, ThrottledError, TransientError
 from order_relay.failpoints import failpoint
-from order_relay.http import oauth
-from order_relay.http.bodies import read_whole
-from order_relay.http.client import VendorClient
-from order_relay.http.strict_json import read_object
+from order_relay.http.auth import oauth
+from order_relay.http.json.strict_json import read_object
+from order_relay.http.reading.bodies import read_whole
+from order_relay.http.reading.client import VendorClient
 from order_relay.http.throttle import retry_after_s
 from order_relay.orders.fulfilment.status_records import parse_timestamp
 from order_relay.orders.json_text import encode

@@ -19,11 +19,11 @@ import httpx
 from order_relay.backoff import backoff
 from order_relay.errors import MalformedResponseError, SourceAuthError, ThrottledError
 from order_relay.failpoints import failpoint
-from order_relay.http.bodies import check_headers
-from order_relay.http.client import VendorClient
-from order_relay.http.oauth import TokenCache
-from order_relay.http.status_table import StatusTable
-from order_relay.http.strict_json import NUMBER_OUT_OF_RANGE, read_value
+from order_relay.http.auth.oauth import TokenCache
+from order_relay.http.json.strict_json import NUMBER_OUT_OF_RANGE, read_value
+from order_relay.http.reading.bodies import check_headers
+from order_relay.http.reading.client import VendorClient
+from order_relay.http.reading.status_table import StatusTable
 from order_relay.orders.json_text import encode
 from order_relay.vendors.acommerce.connection import AcommerceSettings
 from order_relay.vendors.acommerce.token import fetch_token

@@ -14,9 +14,9 @@ import httpx
 from order_relay import COMMAND
 from order_relay.errors import ConfigurationError, SourceAuthError, ThrottledError
 from order_relay.failpoints import failpoint
-from order_relay.http import oauth
-from order_relay.http.bodies import read_whole
-from order_relay.http.client import VendorClient
+from order_relay.http.auth import oauth
+from order_relay.http.reading.bodies import read_whole
+from order_relay.http.reading.client import VendorClient
 from order_relay.http.throttle import retry_after_s
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import httpx
 
 from order_relay.errors import ConfigurationError, OutcomeUnknownError, ThrottledError, TransientError
-from order_relay.http.client import UnreachableError
-from order_relay.http.parallel import map_in_order
+from order_relay.http.reading.client import UnreachableError
+from order_relay.http.reading.parallel import map_in_order
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.messages import Acknowledgement, Selection, SourceListing, SourceOrder, Warn, ignore_warning
 from order_relay.orders.schema.validator import VendorFormat

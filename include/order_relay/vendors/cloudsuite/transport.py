@@ -24,10 +24,10 @@ from order_relay.errors import (
     TransientError,
 )
 from order_relay.failpoints import failpoint
-from order_relay.http.bodies import check_headers, read_whole
-from order_relay.http.client import UnreachableError, VendorClient
-from order_relay.http.json_recovery import recover_body
-from order_relay.http.status_table import StatusTable
+from order_relay.http.json.json_recovery import recover_body
+from order_relay.http.reading.bodies import check_headers, read_whole
+from order_relay.http.reading.client import UnreachableError, VendorClient
+from order_relay.http.reading.status_table import StatusTable
 from order_relay.http.throttle import Throttle
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import SourceOrder

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from order_relay.http.bodies import excerpt
+from order_relay.http.reading.bodies import excerpt
 from order_relay.orders.messages import Acknowledgement, SourceOrder
 from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, RequestRefusedError
 

@@ -8,10 +8,10 @@ from functools import partial
 import httpx
 
 from order_relay import COMMAND
-from order_relay.http.bodies import read_whole
-from order_relay.http.client import VendorClient
+from order_relay.http.auth.oauth import MAX_TOKEN_RESPONSE_BYTES, TokenAndLifetime, TokenCache
 from order_relay.http.connection_fields import HttpSettings
-from order_relay.http.oauth import MAX_TOKEN_RESPONSE_BYTES, TokenAndLifetime, TokenCache
+from order_relay.http.reading.bodies import read_whole
+from order_relay.http.reading.client import VendorClient
 from order_relay.vendors.shopatron.connection import OmsSettings
 from order_relay.vendors.shopatron.token import read_token
 

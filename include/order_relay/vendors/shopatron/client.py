@@ -1,4 +1,4 @@
-"""The OMS as a destination: a session imports orders through ``http.delivery`` and searches them.
+"""The OMS as a destination: a session imports orders through ``http.sending.delivery`` and searches them.
 
 Source: docs/vendors/shopatron.md.
 """
@@ -17,8 +17,8 @@ from yarl import URL
 
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
 from order_relay.failpoints import failpoint
-from order_relay.http.delivery import GuardedSender, open_guarded_session, read_bounded
-from order_relay.http.oauth import AsyncTokenCache
+from order_relay.http.auth.oauth import AsyncTokenCache
+from order_relay.http.sending.delivery import GuardedSender, open_guarded_session, read_bounded
 from order_relay.http.throttle import AdaptiveThrottle, retry_after_s
 from order_relay.orders.messages import SearchResult, SendResult
 from order_relay.vendors.shopatron import search

@@ -1,4 +1,4 @@
-"""How responses to ``importOrder`` are read; the outcome table itself is ``http.delivery.OutcomeTable``.
+"""How responses to ``importOrder`` are read; the outcome table itself is ``http.sending.delivery.OutcomeTable``.
 
 Facts and assumptions: docs/vendors/shopatron.md, "Facts".
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from order_relay.http.delivery import KEPT_BYTES, ImportReply, OutcomeTable
+from order_relay.http.sending.delivery import KEPT_BYTES, ImportReply, OutcomeTable
 
 KEPT_REMARK = 500
 """Maximum characters of an error beside an order id that are kept separately from the body."""

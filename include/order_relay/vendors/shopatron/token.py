@@ -9,8 +9,8 @@ import aiohttp
 
 from order_relay.errors import ThrottledError, TransientError
 from order_relay.failpoints import failpoint
-from order_relay.http import oauth
-from order_relay.http.delivery import read_bounded
+from order_relay.http.auth import oauth
+from order_relay.http.sending.delivery import read_bounded
 from order_relay.http.throttle import retry_after_s
 from order_relay.vendors.shopatron.outcomes import is_throttle
 

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 
 from order_relay import COMMAND
-from order_relay.http.client import VendorClient
+from order_relay.http.reading.client import VendorClient
 from order_relay.vendors.supercat.connection import SuperCatSettings
 
 

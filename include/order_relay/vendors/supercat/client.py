@@ -19,9 +19,9 @@ from order_relay.errors import (
     OutcomeUnknownError,
     TransientError,
 )
-from order_relay.http.bodies import excerpt
-from order_relay.http.client import VendorClient
-from order_relay.http.json_recovery import recover_body
+from order_relay.http.json.json_recovery import recover_body
+from order_relay.http.reading.bodies import excerpt
+from order_relay.http.reading.client import VendorClient
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import Acknowledgement, Selection, SourceOrder, Warn
 from order_relay.orders.schema.validator import VendorFormat

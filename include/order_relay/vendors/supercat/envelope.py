@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from order_relay.errors import MalformedResponseError
-from order_relay.http.bodies import checked_start, excerpt, read_whole
-from order_relay.http.json_recovery import recover_body, recover_order
-from order_relay.http.strict_json import json_type, read_object
-from order_relay.http.unknown_fields import warn_unknown_fields
+from order_relay.http.json.json_recovery import recover_body, recover_order
+from order_relay.http.json.strict_json import json_type, read_object
+from order_relay.http.json.unknown_fields import warn_unknown_fields
+from order_relay.http.reading.bodies import checked_start, excerpt, read_whole
 from order_relay.orders.empty_values import is_empty
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import SourceOrder, Warn, ignore_warning

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator
 
 from order_relay.errors import MalformedResponseError
-from order_relay.http.json_recovery import ObjectScanner, recover_order
-from order_relay.http.strict_json import MAX_DEPTH, next_order, too_deep, truncated
+from order_relay.http.json.json_recovery import ObjectScanner, recover_order
+from order_relay.http.json.strict_json import MAX_DEPTH, next_order, too_deep, truncated
 from order_relay.orders.messages import SourceOrder
 
 MAX_SKELETON = 16 << 20

@@ -13,9 +13,9 @@ import httpx
 
 from order_relay.errors import OrderRelayError, OutcomeUnknownError, SourceAuthError, ThrottledError, TransientError
 from order_relay.failpoints import failpoint
-from order_relay.http.bodies import check_headers, read_whole
-from order_relay.http.client import NOT_SENT_ERRORS, VendorClient
-from order_relay.http.status_table import StatusTable
+from order_relay.http.reading.bodies import check_headers, read_whole
+from order_relay.http.reading.client import NOT_SENT_ERRORS, VendorClient
+from order_relay.http.reading.status_table import StatusTable
 
 REPLY_LIMIT = 4 << 20
 """Bytes of a response that is read as a whole: acknowledgements and failures."""

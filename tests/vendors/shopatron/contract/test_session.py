@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
-from order_relay.http import delivery
+from order_relay.http.sending import delivery
 from order_relay.orders.messages import SendOutcome
 from order_relay.vendors.shopatron import probes
 from order_relay.vendors.shopatron.client import ShopatronClient

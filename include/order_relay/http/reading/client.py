@@ -11,9 +11,9 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 from order_relay.errors import MalformedResponseError, TransientError
-from order_relay.http.bodies import excerpt, inflate, is_gzip, read_whole
 from order_relay.http.connection_fields import HttpSettings
-from order_relay.http.strict_json import read_object
+from order_relay.http.json.strict_json import read_object
+from order_relay.http.reading.bodies import excerpt, inflate, is_gzip, read_whole
 from order_relay.http.tls import tls_context
 
 NOT_SENT_ERRORS = (

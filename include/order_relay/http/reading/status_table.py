@@ -15,7 +15,7 @@ from order_relay.errors import (
     ThrottledError,
     TransientError,
 )
-from order_relay.http.client import VendorClient
+from order_relay.http.reading.client import VendorClient
 from order_relay.http.throttle import retry_after_s
 
 RETRYABLE = frozenset({408})

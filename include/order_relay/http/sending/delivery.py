@@ -20,7 +20,7 @@ from yarl import URL
 from order_relay.connections import HttpOptions
 from order_relay.errors import ConfigurationError, OrderRelayError, ThrottledError
 from order_relay.failpoints import failpoint
-from order_relay.http.oauth import AsyncTokenCache
+from order_relay.http.auth.oauth import AsyncTokenCache
 from order_relay.http.throttle import AdaptiveThrottle, retry_after_s
 from order_relay.http.tls import tls_context
 from order_relay.orders.messages import SendOutcome, SendResult

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from order_relay.errors import MalformedResponseError, ValidationIssue
-from order_relay.http.strict_json import (
+from order_relay.http.json.strict_json import (
     MAX_DEPTH,
     depth_of,
     fraction_or_text,

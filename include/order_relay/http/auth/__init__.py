@@ -1,0 +1,1 @@
+"""Credentials of vendors: how a request is authorized, and tokens that expire."""

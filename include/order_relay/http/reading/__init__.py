@@ -1,0 +1,1 @@
+"""Reading from a vendor: requests with limits, and what a failure means."""
