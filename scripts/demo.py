@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from local_airflow import (
-    PIPELINES,
     ROOT,
     CommandError,
     airflow,
@@ -28,6 +27,7 @@ from local_airflow import (
     fresh_home,
     get_json,
     live_files,
+    pipeline_of,
     sandbox,
     vendor_connections,
 )
@@ -37,9 +37,6 @@ from rich.table import Table
 STATES = ("imported", "superseded", "discarded", "quarantined", "rejected", "held", "waiting", "in_doubt", "sending")
 """Order of the states in the table; others come last."""
 
-AFTERWARDS = {"cloudsuite": ["cloudsuite_feedback"]}
-"""DAG that runs after the order DAG, by source."""
-
 Row = Mapping[str, Any]
 console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)  # do not truncate output to a file
 
@@ -47,9 +44,7 @@ console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)  
 def main() -> int:
     """Run the demonstration; its exit code."""
     options = _options()
-    if options.source not in PIPELINES:
-        raise CommandError(f"unknown SOURCE={options.source}; available: {', '.join(PIPELINES)}")
-    pipeline = PIPELINES[options.source]
+    pipeline = pipeline_of(options.source)
     home = fresh_home(".demo")
     console.print(f"Order Relay: {options.orders} simulated orders through [bold]{pipeline}[/] on Airflow")
     with sandbox(home, options.orders, options.seed, "--source", options.source) as address:
@@ -61,14 +56,15 @@ def main() -> int:
             raise CommandError(f"could not create Airflow's database; see {_short(home / 'airflow.log')}")
         with _step(f"the DAG's run (log: {_short(home / 'run.log')})"):
             code = airflow(["dags", "test", pipeline], env, home / "run.log")
-        for dag in AFTERWARDS.get(options.source, ()):
-            with _step(f"{dag}, which writes the results back to the source"):
-                code = airflow(["dags", "test", dag], env, home / "run.log") or code
+        if (ROOT / "dags" / f"{options.source}_feedback.py").exists():
+            with _step("the feedback DAG, which writes the results back to the source"):
+                code = airflow(["dags", "test", f"{options.source}_feedback"], env, home / "run.log") or code
         audit = get_json(f"{address}/_audit")
     book = _report(env)
     rows = _rows(home / "order_relay" / "ledger.sqlite", pipeline)
     _show(rows, audit)
-    problems = ([] if code == 0 else [f"the run is red; see {_short(home / 'run.log')}"]) + _problems(rows, audit, book)
+    problems = [] if code == 0 else [f"the run is red; see {_short(home / 'run.log')}"]
+    problems += _problems(rows, audit, book) + _missing_write_backs(rows, audit.get(options.source, {}))
     return _verdict(problems, rows, audit, home, pipeline)
 
 
@@ -156,7 +152,6 @@ def _problems(rows: list[Row], audit: Mapping[str, Any], report: Mapping[str, An
         found.append(f"acknowledged early: {', '.join(map(str, audit['acknowledged_early']))}")
     if audit["imported_forbidden"]:
         found.append(f"imported although not allowed: {audit['imported_forbidden']}")
-    found += _missing_write_backs(rows, audit)
     if len(rows) != audit["offered"]:
         found.append(f"the source offered {audit['offered']} orders, the ledger has {len(rows)}")
     in_ledger = {row["oms_id"] for row in rows if row["state"] == "imported"}
@@ -168,12 +163,12 @@ def _problems(rows: list[Row], audit: Mapping[str, Any], report: Mapping[str, An
     return found + _wrong_totals(rows, audit)
 
 
-def _missing_write_backs(rows: list[Row], audit: Mapping[str, Any]) -> list[str]:
-    """Write-backs that a source with feedback did not receive."""
-    received = audit.get("cloudsuite", {}).get("feedback", {})
+def _missing_write_backs(rows: list[Row], shop: Mapping[str, Any]) -> list[str]:
+    """Write-backs that a source with feedback did not receive, by its own member of the audit."""
+    received = shop.get("feedback", {})
     if not received:
         return []
-    found = [f"set back to confirmed: {audit['cloudsuite']['put_back']}"] if audit["cloudsuite"]["put_back"] else []
+    found = [f"set back to confirmed: {shop['put_back']}"] if shop["put_back"] else []
     missing = [
         row["order_number"]
         for row in rows

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-ROOT = Path(__file__).resolve().parents[1]
-BIN = Path(sys.executable).parent
-PIPELINES = {"supercat": "supercat_to_shopatron", "cloudsuite": "cloudsuite_to_shopatron"}
-"""Value of ``SOURCE=...`` -> pipeline."""
+import yaml
 
+from order_relay_sandbox import with_role
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / "include" / "config"
+BIN = Path(sys.executable).parent
 _ADDRESS = re.compile(r"http://[0-9.]+:\d+|\bport[ :=]+\d+|^\d+$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -63,44 +65,36 @@ def live_files(folder: Path) -> dict[str, str]:
     package makes a shadow pipeline live, so no deployment can do so by accident.
     """
     folder.mkdir(parents=True)
-    for file in sorted((ROOT / "include" / "config").glob("*.yaml")):
+    for file in sorted(CONFIG.glob("*.yaml")):
         text = file.read_text(encoding="utf-8")
         (folder / file.name).write_text(re.sub(r"(?m)^mode: shadow$", "mode: live", text), encoding="utf-8")
     return {"ORDER_RELAY_CONFIG": str(folder)}
 
 
 def vendor_connections(address: str) -> dict[str, str]:
-    """Airflow connections to the simulated vendors at ``address``, with the sandbox's well-known credentials."""
-    supercat = {
-        "conn_type": "supercat",
-        "host": address,
-        "login": "demo",
-        "password": "demo-password",
-        "extra": {"org": "demo"},
+    """Airflow connections to the simulated vendors that run at ``address``, with the credentials they accept."""
+    found: dict[str, dict[str, Any]] = get_json(f"{address}/_connections")
+    return {
+        f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT": json.dumps({"conn_type": vendor, **fields})
+        for vendor, fields in found.items()
     }
-    shopatron = {
-        "conn_type": "shopatron",
-        "host": f"{address}/api/v2",
-        "login": "demo-key",
-        "password": "demo-secret",
-        "extra": {"token_url": f"{address}/oauthserver/oauth2/token", "manufacturer_id": 1042, "catalog_id": 0},
-    }
-    cloudsuite = {
-        "conn_type": "cloudsuite",
-        "host": address,
-        "login": "demo-client",
-        "password": "demo-client-secret",
-        "extra": {"token_url": f"{address}/realms/CloudSuite/protocol/openid-connect/token"},
-    }
-    acommerce = {
-        "conn_type": "acommerce",
-        "host": address,
-        "login": "demo-user",
-        "password": "demo-api-key",
-        "extra": {"auth_url": address, "channel": "demo-channel", "hook_secret": "demo-hook-secret"},
-    }
-    made = {"supercat": supercat, "shopatron": shopatron, "cloudsuite": cloudsuite, "acommerce": acommerce}
-    return {f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT": json.dumps(fields) for vendor, fields in made.items()}
+
+
+def pipelines() -> dict[str, str]:
+    """By value of ``SOURCE=...``: the first packaged pipeline of each simulated source."""
+    found: dict[str, str] = {}
+    for file in sorted(CONFIG.glob("*.yaml")):
+        vendor = yaml.safe_load(file.read_text(encoding="utf-8")).get("source", {}).get("vendor", "")
+        if vendor in with_role("source"):
+            found.setdefault(vendor, file.stem)
+    return found
+
+
+def pipeline_of(source: str) -> str:
+    """The pipeline of a source; raises ``CommandError`` naming the sources that have one."""
+    if source not in pipelines():
+        raise CommandError(f"unknown SOURCE={source}; available: {', '.join(pipelines())}")
+    return pipelines()[source]
 
 
 @contextmanager

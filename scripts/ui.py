@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from local_airflow import (
-    PIPELINES,
     ROOT,
     CommandError,
     airflow,
@@ -26,6 +25,7 @@ from local_airflow import (
     fresh_home,
     get_json,
     live_files,
+    pipeline_of,
     running,
     sandbox,
     vendor_connections,
@@ -38,13 +38,12 @@ PATIENCE_S = 240
 def main() -> int:
     """Start everything, print the addresses, and wait."""
     options = _options()
-    if options.source not in PIPELINES:
-        raise CommandError(f"unknown SOURCE={options.source}; available: {', '.join(PIPELINES)}")
+    pipeline = pipeline_of(options.source)
     # A first Ctrl-C or a TERM ends the wait and stops everything in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     home = fresh_home(".ui")
     with interface(home, options.orders, options.seed, options.port, options.source) as ui:
-        _say(_welcome(ui, home, PIPELINES[options.source]))
+        _say(_welcome(ui, home, pipeline))
         return _watch(ui.started, home)
 
 

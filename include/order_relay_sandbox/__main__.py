@@ -7,11 +7,12 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
+from order_relay_sandbox.discovery import stand_ins, with_role
 from order_relay_sandbox.scenario import Scenario, shipped
-from order_relay_sandbox.server import SOURCES
 from order_relay_sandbox.serving import HOST, running
 
 
@@ -33,36 +34,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default=HOST, help="address to listen on (default: %(default)s)")
     parser.add_argument("--orders", type=int, default=300, help="orders to generate (default: %(default)s)")
     parser.add_argument(
-        "--source", action="append", choices=SOURCES, help="the vendor that offers the orders; may be repeated"
+        "--source",
+        action="append",
+        choices=with_role("source"),
+        help="the vendor that offers the orders; may be repeated",
     )
     parser.add_argument("--seed", type=int, default=1, help="same seed, same orders (default: %(default)s)")
     parser.add_argument("--scenario", help=f"a YAML or JSON file, or one of: {', '.join(shipped())}")
-    parser.add_argument("--org", help="SuperCat's organisation (default: demo)")
-    parser.add_argument("--login", help="SuperCat's login (default: demo)")
-    parser.add_argument("--password", help="SuperCat's password (default: demo-password)")
-    parser.add_argument("--client-id", help="CloudSuite's client id (default: demo-client)")
-    parser.add_argument("--client-secret", help="CloudSuite's client secret (default: demo-client-secret)")
-    parser.add_argument("--api-key", help="the OMS's API key (default: demo-key)")
-    parser.add_argument("--secret", help="the OMS's client secret (default: demo-secret)")
-    parser.add_argument("--manufacturer-id", type=int, action="append", help="may be repeated (default: 1042)")
+    for name, declared in stand_ins().items():
+        for option in declared.options:
+            action = "append" if option.repeated else "store"
+            parser.add_argument(
+                option.flag, type=option.type, action=action, help=option.help, dest=f"{name}.{option.switch}"
+            )
     return parser
 
 
 def _scenario(options: argparse.Namespace) -> Scenario:
-    scenario = Scenario()
-    if options.scenario:
-        scenario = Scenario.load(shipped().get(options.scenario, options.scenario))
-    supercat = {"org": options.org, "login": options.login, "password": options.password}
-    cloudsuite = {"client_id": options.client_id, "client_secret": options.client_secret}
-    shopatron = {
-        "api_key": options.api_key,
-        "secret": options.secret,
-        "manufacturer_ids": options.manufacturer_id or None,
-    }
-    given = {"supercat": supercat, "cloudsuite": cloudsuite, "shopatron": shopatron}
-    return scenario.changed(
-        {vendor: {key: value for key, value in fields.items() if value is not None} for vendor, fields in given.items()}
-    )
+    """The scenario of ``--scenario``, with the switches that the stand-ins' own options set."""
+    scenario = Scenario.load(shipped().get(options.scenario, options.scenario)) if options.scenario else Scenario.of()
+    given: dict[str, dict[str, Any]] = {}
+    for name, value in vars(options).items():
+        vendor, _, switch = name.partition(".")
+        if switch and value is not None:
+            given.setdefault(vendor, {})[switch] = value
+    return scenario.changed(given)
 
 
 async def _serve(scenario: Scenario, options: argparse.Namespace) -> None:
@@ -71,8 +67,7 @@ async def _serve(scenario: Scenario, options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     address = {"port": options.port, "host": options.host}
-    sources = options.source or SOURCES[:1]
-    async with running(scenario, options.orders, seed=options.seed, sources=sources, **address) as sandbox:
+    async with running(scenario, options.orders, seed=options.seed, sources=options.source or (), **address) as sandbox:
         sys.stdout.write(f"listening on {sandbox.url}\n")
         sys.stdout.flush()
         await stop.wait()

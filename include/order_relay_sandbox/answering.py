@@ -8,9 +8,11 @@ from collections.abc import Callable
 from aiohttp import web
 
 from order_relay_sandbox.faults import Rule
-from order_relay_sandbox.keys import OUTCOME
 
 COMMON_ANSWERS = ("ok", "cut", "cut_body", "hang", "slow", "empty", "html")
+OUTCOME: web.RequestKey[str] = web.RequestKey("outcome", str)
+"""Recorded by the audit instead of an HTTP status if a fault closed the connection."""
+
 HTML_PAGE = "<!DOCTYPE html><html><head><title>Service</title></head><body><h1>It works</h1></body></html>"
 
 _POLL_S = 0.2

@@ -1,31 +1,30 @@
-"""A scenario: all switches of all vendors, from YAML, JSON or a mapping. Unknown names are errors."""
+"""A scenario: all switches of all stand-ins, from YAML, JSON or a mapping. Unknown names are errors."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from order_relay_sandbox.acommerce.switches import AcommerceSwitches
-from order_relay_sandbox.cloudsuite.switches import CloudSuiteSwitches
-from order_relay_sandbox.shopatron.switches import ShopatronSwitches
-from order_relay_sandbox.supercat.switches import SuperCatSwitches
+from order_relay_sandbox.discovery import stand_ins
+from order_relay_sandbox.stand_in import Switches
 
 
 class Scenario(BaseModel):
-    """Behaviour of the simulated vendors. Defaults: the documented behaviour without faults."""
+    """Behaviour of the simulated vendors, one member for each. Create it with ``of`` or ``load``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
-    supercat: SuperCatSwitches = Field(default_factory=SuperCatSwitches)
-    cloudsuite: CloudSuiteSwitches = Field(default_factory=CloudSuiteSwitches)
-    acommerce: AcommerceSwitches = Field(default_factory=AcommerceSwitches)
-    shopatron: ShopatronSwitches = Field(default_factory=ShopatronSwitches)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, vendor: str) -> Any: ...
 
     @classmethod
     def load(cls, path: str | Path) -> Scenario:
@@ -34,13 +33,22 @@ class Scenario(BaseModel):
         return cls.of(content or {})
 
     @classmethod
-    def of(cls, switches: Mapping[str, Any]) -> Scenario:
+    def of(cls, switches: Mapping[str, Any] | None = None) -> Scenario:
         """Create from a mapping; raises ``ValueError`` (pydantic's) for unknown or invalid switches."""
-        return cls.model_validate(switches)
+        return _model(tuple((name, found.switches_model) for name, found in stand_ins().items())).model_validate(
+            switches or {}
+        )
 
     def changed(self, changes: Mapping[str, Any]) -> Scenario:
         """A copy with some switches changed: objects are merged, lists and single values replaced."""
         return Scenario.of(_merged(self.model_dump(mode="json"), changes))
+
+
+@cache
+def _model(vendors: tuple[tuple[str, type[Switches]], ...]) -> type[Scenario]:
+    """The scenario with the switches of these stand-ins."""
+    fields: dict[str, Any] = {name: (switches, Field(default_factory=switches)) for name, switches in vendors}
+    return create_model("Scenario", __base__=Scenario, **fields)
 
 
 def shipped() -> dict[str, Path]:

@@ -1,7 +1,8 @@
-"""One server for all simulated vendors: routes, counting for the audit, and control endpoints for tests."""
+"""One server for all stand-ins: routes, counting for the audit, and control endpoints for tests."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -9,33 +10,25 @@ from typing import Any
 
 from aiohttp import web
 
-from order_relay_sandbox.acommerce import control as acommerce_control
-from order_relay_sandbox.acommerce.vendor import AcommerceVendor
+from order_relay_sandbox.answering import OUTCOME
 from order_relay_sandbox.audit import Audit
-from order_relay_sandbox.cloudsuite import control as cloudsuite_control
-from order_relay_sandbox.cloudsuite import errors as cloudsuite_errors
-from order_relay_sandbox.cloudsuite.vendor import CloudSuiteVendor
-from order_relay_sandbox.keys import OUTCOME, VENDORS
+from order_relay_sandbox.discovery import stand_ins, with_role
+from order_relay_sandbox.raw_json import split_array
 from order_relay_sandbox.scenario import Scenario
-from order_relay_sandbox.shopatron.vendor import ShopatronVendor
-from order_relay_sandbox.supercat.store import split_array
-from order_relay_sandbox.supercat.vendor import SuperCatVendor
+from order_relay_sandbox.stand_in import VENDORS, RawOrder, Route, StandIn
 
 MAX_BODY = 256 * 2**20
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-SOURCES = ("supercat", "cloudsuite")
-"""Vendors that can offer orders."""
-
-RawOrder = Mapping[str, Any] | bytes
 
 
 class Sandbox:
-    """The vendors with their shared audit, controllable while they run.
+    """The stand-ins with their shared audit, controllable while they run.
 
     ``orders``: a number of orders to generate, or the orders themselves (objects, or exact JSON texts as bytes).
-    ``sources``: the vendors that offer them; orders given as objects or bytes are offered by the first.
-    ``url`` is set once the server listens. Not thread-safe: use ``serve_in_thread`` from synchronous code.
+    ``sources``: the stand-ins that offer them (default: the one declared so); orders given as objects or bytes are
+    offered by the first. ``url`` is set once the server listens. Not thread-safe: use ``serve_in_thread`` from
+    synchronous code.
     """
 
     def __init__(
@@ -43,39 +36,40 @@ class Sandbox:
         scenario: Scenario | Mapping[str, Any] | None = None,
         orders: int | Iterable[RawOrder] = 0,
         seed: int = 0,
-        sources: Sequence[str] = SOURCES[:1],
+        sources: Sequence[str] = (),
     ) -> None:
-        self._sources = tuple(_known_source(source) for source in sources)
+        self._sources = tuple(_known_source(source) for source in sources or with_role("source")[:1])
         self.url = ""
-        self._start_scenario = scenario if isinstance(scenario, Scenario) else Scenario.of(scenario or {})
+        self._start_scenario = scenario if isinstance(scenario, Scenario) else Scenario.of(scenario)
         self._start_orders: int | list[RawOrder] = orders if isinstance(orders, int) else list(orders)
         self._start_seed = seed
-        self._vendors: dict[str, Any] = {}
+        self._vendors: dict[str, StandIn[Any]] = {}
         self.reset()
 
     def reset(self) -> None:
         """Restore the initial state: same scenario and orders, nothing imported or acknowledged."""
-        if self._vendors:
-            self.shopatron.book.forget_under_way()
+        self.close()
         self.scenario = self._start_scenario
         self.audit = Audit()
-        self._vendors["supercat"] = SuperCatVendor(self.scenario.supercat, self.audit, self.scenario.seed)
-        self._vendors["cloudsuite"] = CloudSuiteVendor(self.scenario.cloudsuite, self.audit, self.scenario.seed)
-        self._vendors["acommerce"] = AcommerceVendor(self.scenario.acommerce, self.audit, self.scenario.seed)
-        self._vendors["shopatron"] = ShopatronVendor(self.scenario.shopatron, self.audit, self.scenario.seed)
+        for name, declared in stand_ins().items():
+            self._vendors[name] = declared(getattr(self.scenario, name), self.audit, self.scenario.seed)
         if isinstance(self._start_orders, int):
             for source in self._sources:
                 self._vendors[source].generate(self._start_orders, self._start_seed)
         else:
             self.offer(self._start_orders)
 
+    def close(self) -> None:
+        """Drop pending work."""
+        for vendor in self._vendors.values():
+            vendor.close()
+
     def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:
         """Offer orders at a source (default: the first); a known identity replaces that order."""
-        count: int = self._vendors[_known_source(source or self._sources[0])].offer(orders, kind)
-        return count
+        return self._vendors[_known_source(source or self._sources[0])].offer(orders, kind)
 
     def change(self, switches: Mapping[str, Any]) -> None:
-        """Change switches, such as ``{"shopatron": {"latency_ms": 20}}``; resets its fault counters."""
+        """Change switches, such as ``{"NAME": {"latency_ms": 20}}``; resets its fault counters."""
         self.scenario = self.scenario.changed(switches)
         for name in switches:
             if name in self._vendors:
@@ -83,50 +77,48 @@ class Sandbox:
 
     def land(self) -> int:
         """Complete pending work: store delayed imports and make all rows visible to searches."""
-        return self.shopatron.book.land()
+        return sum(vendor.land() for vendor in self._vendors.values())
 
     def report(self) -> dict[str, Any]:
         """The audit as returned by ``GET /_audit``."""
-        return self.audit.report() | {"cloudsuite": self.cloudsuite.report(), "acommerce": self.acommerce.report()}
+        own = {name: vendor.report() for name, vendor in self._vendors.items()}
+        return self.audit.report() | {name: report for name, report in own.items() if report}
 
     def bodies(self, external_id: str) -> list[bytes]:
         """The import bodies stored under an external id, byte for byte."""
-        return [order.body for order in self.shopatron.book.with_external(external_id)]
+        return [body for vendor in self._vendors.values() for body in vendor.bodies(external_id)]
 
-    @property
-    def supercat(self) -> SuperCatVendor:
-        """The simulated SuperCat."""
-        vendor: SuperCatVendor = self._vendors["supercat"]
-        return vendor
+    def connections(self, url: str = "") -> dict[str, dict[str, Any]]:
+        """By vendor: the Airflow connection (``host``, ``login``, ``password``, ``extra``) with which to reach it."""
+        return {name: vendor.connection(url or self.url) for name, vendor in self._vendors.items()}
 
-    @property
-    def cloudsuite(self) -> CloudSuiteVendor:
-        """The simulated CloudSuite."""
-        vendor: CloudSuiteVendor = self._vendors["cloudsuite"]
-        return vendor
-
-    @property
-    def acommerce(self) -> AcommerceVendor:
-        """The simulated aCommerce."""
-        vendor: AcommerceVendor = self._vendors["acommerce"]
-        return vendor
-
-    @property
-    def shopatron(self) -> ShopatronVendor:
-        """The simulated OMS."""
-        vendor: ShopatronVendor = self._vendors["shopatron"]
-        return vendor
+    def vendor(self, name: str) -> Any:
+        """The stand-in of this name."""
+        return self._vendors[name]
 
     def app(self) -> web.Application:
         """The aiohttp application."""
         app = web.Application(middlewares=[self._count], client_max_size=MAX_BODY)
         app[VENDORS] = self._vendors
         app.add_routes(_Control(self).routes())
-        app.add_routes(cloudsuite_control.routes())
-        app.add_routes(acommerce_control.routes())
-        for vendor in self._vendors.values():
-            app.add_routes(vendor.routes())
+        for name, vendor in self._vendors.items():
+            app.add_routes(vendor.control_routes())
+            app.add_routes(
+                [web.route(route.method, route.path, self._handler(name, route)) for route in vendor.routes()]
+            )
         return app
+
+    def _handler(self, name: str, route: Route) -> Handler:
+        """Answers ``route``. Looks the vendor up for each request, because a reset replaces it."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            vendor = self._vendors[name]
+            if vendor.switches.latency_ms:
+                await asyncio.sleep(vendor.switches.latency_ms / 1000)
+            response: web.StreamResponse = await getattr(vendor, route.handler or route.purpose)(request)
+            return response
+
+        return handle
 
     @web.middleware
     async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -141,39 +133,25 @@ class Sandbox:
             status = request.get(OUTCOME, str(response.status))
         except web.HTTPException as refusal:
             status = str(refusal.status)
-            for root, respond in _REFUSALS:
-                if request.path.startswith(root):
-                    return respond(refusal)
-            raise
+            return self._refused(request.path, refusal)
         else:
             return response
         finally:
             audit.leave(route, status)
 
+    def _refused(self, path: str, refusal: web.HTTPException) -> web.Response:
+        """The answer to an unknown path or method: that of the vendor with the longest matching root."""
+        roots = {root: vendor for vendor in self._vendors.values() for root in vendor.roots if path.startswith(root)}
+        if not roots:
+            raise refusal
+        return roots[max(roots, key=len)].refusal(refusal)
+
 
 def _known_source(name: str) -> str:
-    """Raise ``ValueError`` unless this vendor can offer orders."""
-    if name not in SOURCES:
-        raise ValueError(f"unknown source {name!r}; available: {', '.join(SOURCES)}")
+    """Raise ``ValueError`` unless this stand-in can offer orders."""
+    if name not in with_role("source"):
+        raise ValueError(f"unknown source {name!r}; available: {', '.join(with_role('source'))}")
     return name
-
-
-def _oms_refusal(refusal: web.HTTPException) -> web.Response:
-    """Answer unknown paths and methods under the OMS's root with the OMS's own errors."""
-    code, name = (5005, "GENERIC_NOT_ALLOWED") if refusal.status == 405 else (5002, "GENERIC_NOT_FOUND")
-    return web.json_response({"code": code, "name": name, "message": name}, status=refusal.status)
-
-
-def _cloudsuite_refusal(refusal: web.HTTPException) -> web.Response:
-    """Answer unknown paths and methods under CloudSuite's roots with CloudSuite's own errors."""
-    return cloudsuite_errors.detail(refusal.status)
-
-
-_REFUSALS: tuple[tuple[str, Callable[[web.HTTPException], web.Response]], ...] = (
-    ("/api/v2/", _oms_refusal),
-    ("/api/", _cloudsuite_refusal),
-    ("/proxy/", _cloudsuite_refusal),
-)
 
 
 class _Control:
@@ -191,6 +169,7 @@ class _Control:
             web.post("/_reset", self.reset),
             web.post("/_land", self.land),
             web.get("/_bodies", self.bodies),
+            web.get("/_connections", self.connections),
         ]
 
     async def audit(self, request: web.Request) -> web.Response:
@@ -227,3 +206,6 @@ class _Control:
     async def bodies(self, request: web.Request) -> web.Response:
         bodies = self._sandbox.bodies(request.query.get("externalOrderID", ""))
         return web.json_response([json.loads(body) for body in bodies])
+
+    async def connections(self, request: web.Request) -> web.Response:
+        return web.json_response(self._sandbox.connections(str(request.url.origin())))

@@ -13,9 +13,10 @@ from urllib.request import Request, urlopen
 
 from aiohttp import web
 
+from order_relay_sandbox.raw_json import encode
 from order_relay_sandbox.scenario import Scenario
-from order_relay_sandbox.server import SOURCES, RawOrder, Sandbox
-from order_relay_sandbox.supercat.store import encode
+from order_relay_sandbox.server import Sandbox
+from order_relay_sandbox.stand_in import RawOrder
 
 HOST = "127.0.0.1"
 
@@ -28,7 +29,7 @@ async def running(
     seed: int = 0,
     port: int = 0,
     host: str = HOST,
-    sources: Sequence[str] = SOURCES[:1],
+    sources: Sequence[str] = (),
 ) -> AsyncIterator[Sandbox]:
     """Run the sandbox in the current event loop, at ``sandbox.url``. Port 0 selects a free port."""
     sandbox = Sandbox(scenario, orders, seed, sources)
@@ -41,7 +42,7 @@ async def running(
         sandbox.url = f"http://{host}:{runner.addresses[0][1]}"
         yield sandbox
     finally:
-        sandbox.shopatron.book.forget_under_way()
+        sandbox.close()
         await runner.cleanup()
 
 
@@ -71,6 +72,15 @@ class ThreadedSandbox:
     def reset(self) -> None:
         """Restore the initial state."""
         self._call("/_reset", b"")
+
+    def get(self, path: str) -> Any:
+        """GET a JSON document of any path."""
+        return self._call(path)
+
+    def connections(self) -> dict[str, dict[str, Any]]:
+        """By vendor: the Airflow connection with which to reach it."""
+        answer: dict[str, dict[str, Any]] = self._call("/_connections")
+        return answer
 
     def land(self) -> int:
         """Complete pending work."""
@@ -125,7 +135,7 @@ def serve_in_thread(
     *,
     seed: int = 0,
     port: int = 0,
-    sources: Sequence[str] = SOURCES[:1],
+    sources: Sequence[str] = (),
 ) -> Iterator[ThreadedSandbox]:
     """Run the sandbox in a separate thread, for synchronous tests and child processes."""
     started = threading.Event()

@@ -10,6 +10,8 @@ from typing import Any
 
 from order_relay_sandbox.acommerce.switches import AcommerceSwitches
 
+NAME = "acommerce"
+
 Document = dict[str, Any]
 
 _LEVELS = {

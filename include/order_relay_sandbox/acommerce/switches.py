@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
+from order_relay_sandbox.stand_in import Switches
 
 LIST_ANSWERS = ("not_json", "truncated", "object", "other_host", "circle")
 """Malformed pages, see the README."""
@@ -28,10 +29,8 @@ class AcommerceRule(Rule):
         return self
 
 
-class AcommerceSwitches(BaseModel):
+class AcommerceSwitches(Switches):
     """Defaults follow the vendor's pages, or the assumptions in the README where these are silent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     username: str = "demo-user"
     api_key: str = "demo-api-key"
@@ -39,7 +38,6 @@ class AcommerceSwitches(BaseModel):
     token_wrapped: bool = True
     token_lifetime_s: float = Field(default=3600.0, gt=0)
     token_calls: int = Field(default=0, ge=0, description="calls per token; 0 = no limit")
-    latency_ms: float = Field(default=0.0, ge=0)
     requests_per_s: float = Field(default=0.0, ge=0, description="429 above it; 0 = no limit")
     retry_after: bool = True
     by_id_every_s: float = Field(default=0.0, ge=0, description="minimum interval per order, else 429; 0 = no limit")

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from order_relay_sandbox.cloudsuite import rendering
 from order_relay_sandbox.cloudsuite.store import NAME, OrderStore
-from order_relay_sandbox.keys import VENDORS
+from order_relay_sandbox.stand_in import VENDORS
 
 
 def routes() -> list[web.RouteDef]:

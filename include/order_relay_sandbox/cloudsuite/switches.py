@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
+from order_relay_sandbox.stand_in import Switches
 
 LIST_ANSWERS = ("not_json", "truncated", "no_results", "results_object", "entry_without_id", "count_text")
 """Malformed lists, see the README."""
@@ -30,10 +31,8 @@ class CloudSuiteRule(Rule):
         return self
 
 
-class CloudSuiteSwitches(BaseModel):
+class CloudSuiteSwitches(Switches):
     """Defaults follow the vendor's pages, or the assumptions in the README where these are silent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     client_id: str = "demo-client"
     client_secret: str = "demo-client-secret"  # noqa: S105 (a sandbox's well-known secret)
@@ -42,7 +41,6 @@ class CloudSuiteSwitches(BaseModel):
     scope_required: bool = True
     token_lifetime_s: float = Field(default=300.0, gt=0)
     token_calls: int = Field(default=0, ge=0, description="calls per token; 0 = no limit")
-    latency_ms: float = Field(default=0.0, ge=0)
     requests_per_s: float = Field(default=0.0, ge=0, description="429 above it; 0 = no limit")
 
     now: datetime | None = Field(default=None, description="the shop's clock at the start; by default the real one")

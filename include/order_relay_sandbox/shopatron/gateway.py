@@ -63,6 +63,12 @@ def bare(status: int, rule: Rule) -> web.Response:
     return web.Response(status=status, text=f"<h1>{status}</h1>", content_type="text/html")
 
 
+def unknown(http: int) -> web.Response:
+    """The OMS's answer to an unknown path or method."""
+    code, name = (5005, "GENERIC_NOT_ALLOWED") if http == 405 else (5002, "GENERIC_NOT_FOUND")
+    return web.json_response({"code": code, "name": name, "message": name}, status=http)
+
+
 def basic_matches(header: str, user: str, password: str) -> bool:
     """Whether an ``Authorization`` header holds these Basic credentials."""
     kind, _, token = header.partition(" ")

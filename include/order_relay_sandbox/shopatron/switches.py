@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
+from order_relay_sandbox.stand_in import Switches
 
 OWN_ANSWERS = ("no_id", "error_in_200", "throttle_403", "throttle_429", "bad_key")
 
@@ -29,16 +30,13 @@ class ShopatronRule(Rule):
         return self
 
 
-class ShopatronSwitches(BaseModel):
+class ShopatronSwitches(Switches):
     """Defaults follow the vendor's pages, or the assumptions in the README where these are silent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     api_key: str = "demo-key"
     secret: str = "demo-secret"  # noqa: S105 (a sandbox's well-known secret)
     manufacturer_ids: tuple[int, ...] = (1042,)
     check_manufacturer: bool = True
-    latency_ms: float = Field(default=0.0, ge=0)
     requests_per_s: float = Field(default=0.0, ge=0, description="the gateway's limit; 0 = no limit")
     over_rate_answer: Literal["throttle_403", "throttle_429"] = "throttle_403"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from aiohttp import web
 
-from order_relay_sandbox.keys import OUTCOME
+from order_relay_sandbox.answering import OUTCOME
 
 _HEAD, _TAIL = b'{"status":"success","error":null,"data":[', b"]}"
 _PER_WRITE = 32

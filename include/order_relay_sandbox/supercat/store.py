@@ -6,13 +6,14 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from order_relay_sandbox.audit import Audit, Offer
 from order_relay_sandbox.money import decimal_of, in_cents
+from order_relay_sandbox.raw_json import encode
 from order_relay_sandbox.supercat.switches import SuperCatSwitches
 
 _MONEY = re.compile(rb'"(unit_price|extended_price|subtotal|discount|freight|tax|total)":\s*"(-?\d+(?:\.\d+)?)"')
@@ -110,42 +111,6 @@ def describe(document: Any, kind: str, prefix: str) -> Offer:
         total=None if total is None else in_cents(total),
         kind=kind,
     )
-
-
-def encode(order: Mapping[str, Any]) -> bytes:
-    """One order as JSON; ``Decimal`` becomes a decimal string (pass JSON text to get numbers)."""
-    text = json.dumps(order, ensure_ascii=False, separators=(",", ":"), default=_plain)
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def split_array(text: str) -> Iterator[bytes]:
-    """The elements of a JSON array as exact texts, to keep numbers and duplicate keys unchanged.
-
-    Raises ``ValueError`` if the text is not an array.
-    """
-    decoder = json.JSONDecoder()
-    position = _skip(text, 0)
-    if text[position : position + 1] != "[":
-        raise ValueError("a JSON array is expected")
-    position = _skip(text, position + 1)
-    while text[position : position + 1] != "]":
-        _, end = decoder.raw_decode(text, position)
-        yield text[position:end].encode("utf-8", "surrogatepass")
-        position = _skip(text, end)
-        if text[position : position + 1] == ",":
-            position = _skip(text, position + 1)
-
-
-def _skip(text: str, position: int) -> int:
-    while position < len(text) and text[position] in " \t\r\n":
-        position += 1
-    return position
 
 
 def rendered(raw: bytes, switches: SuperCatSwitches) -> bytes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
+from order_relay_sandbox.stand_in import Switches
 
 ENVELOPE_FAULTS = (
     "status_error",
@@ -48,16 +49,13 @@ class SuperCatRule(Rule):
         return self
 
 
-class SuperCatSwitches(BaseModel):
+class SuperCatSwitches(Switches):
     """Defaults follow the vendor's page, or the most likely behaviour where it is silent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     org: str = "demo"
     login: str = "demo"
     password: str = "demo-password"  # noqa: S105 (a sandbox's well-known password)
     external_id_prefix: str = ""
-    latency_ms: float = Field(default=0.0, ge=0)
 
     partial_acknowledgement_status: Literal["success", "error", "failure"] = "success"
     application_error_http: int = Field(default=200, ge=200, le=599)

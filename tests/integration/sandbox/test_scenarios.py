@@ -12,7 +12,7 @@ from order_relay_sandbox.faults import Rule, RuleBook
 def test_every_shipped_scenario_is_valid_described_and_effective(name):
     path = shipped()[name]
     assert path.read_text(encoding="utf-8").startswith("# ")
-    assert Scenario.load(path) != Scenario()
+    assert Scenario.load(path) != Scenario.of()
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,11 @@ def test_the_shop_has_them_confirmed_within_the_spread():
     settings = {"cloudsuite": {"now": "2026-03-04T12:00:00Z", "spread_h": 72}}
     sandbox = Sandbox(settings, 200, 3, sources=["cloudsuite"])
     end = datetime.fromisoformat("2026-03-04T12:00:00Z")
-    confirmed = [order.confirmed for order in sandbox.cloudsuite.store.all() if order.confirmed is not None]
+    confirmed = [order.confirmed for order in sandbox.vendor("cloudsuite").store.all() if order.confirmed is not None]
     assert all(end - timedelta(hours=72) <= moment <= end + timedelta(seconds=60) for moment in confirmed)
     assert max(confirmed) - min(confirmed) > timedelta(hours=60)
     assert confirmed != sorted(confirmed), "ids and confirm dates do not rise together"
     offered = sandbox.report()["offered"]
-    kinds = Counter(order.kind for order in sandbox.cloudsuite.store.all())
+    kinds = Counter(order.kind for order in sandbox.vendor("cloudsuite").store.all())
     never = sum(kinds[kind] for kind in ("offline", "draft", "quotation", "processing", "done", "cancel"))
     assert offered == 200 - never

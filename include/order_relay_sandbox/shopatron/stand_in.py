@@ -12,46 +12,70 @@ from aiohttp import web
 
 from order_relay_sandbox import answering
 from order_relay_sandbox.audit import Audit
-from order_relay_sandbox.faults import RuleBook
 from order_relay_sandbox.gate import RateLimit, Tokens, bearer
-from order_relay_sandbox.keys import handler
 from order_relay_sandbox.shopatron import gateway, reading
 from order_relay_sandbox.shopatron.checks import MISSING, Problem, problems
 from order_relay_sandbox.shopatron.store import Order, OrderBook, total_of
 from order_relay_sandbox.shopatron.switches import ShopatronRule, ShopatronSwitches
+from order_relay_sandbox.stand_in import Option, Route, StandIn
 
 NAME = "shopatron"
 
 
-class ShopatronVendor:
+class ShopatronVendor(StandIn[ShopatronSwitches]):
     """One account at the OMS."""
 
+    name = NAME
+    roles = ("destination",)
+    switches_model = ShopatronSwitches
+    roots = ("/api/v2/",)
+    options = (
+        Option("--api-key", "api_key", "the OMS's API key (default: demo-key)"),
+        Option("--secret", "secret", "the OMS's client secret (default: demo-secret)"),
+        Option("--manufacturer-id", "manufacturer_ids", "may be repeated (default: 1042)", int, repeated=True),
+    )
+
     def __init__(self, switches: ShopatronSwitches, audit: Audit, seed: int) -> None:
-        self._audit = audit
-        self._seed = seed
         self.book = OrderBook(audit)
         self._tokens = Tokens()
         self._rate = RateLimit()
-        self.switch(switches)
+        super().__init__(switches, audit, seed)
 
-    def switch(self, switches: ShopatronSwitches) -> None:
-        """Apply other switches and reset the counters of fault rules."""
-        self.switches = switches
-        self._rules = RuleBook(switches.faults, self._seed)
-
-    def routes(self) -> list[web.RouteDef]:
-        """The vendor's routes."""
+    def routes(self) -> list[Route]:
+        """The vendor's paths."""
         return [
-            web.post("/oauthserver/oauth2/token", handler(NAME, "token")),
-            web.post("/api/v2/importOrder/", handler(NAME, "import_order")),
-            web.get("/api/v2/order/", handler(NAME, "search")),
-            web.get("/api/v2/order/{id}", handler(NAME, "get_order")),
-            web.get("/api/v2/catalog/", handler(NAME, "catalog")),
+            Route("POST", "/oauthserver/oauth2/token", "token"),
+            Route("POST", "/api/v2/importOrder/", "import", "import_order"),
+            Route("GET", "/api/v2/order/", "search"),
+            Route("GET", "/api/v2/order/{id}", "order", "get_order"),
+            Route("GET", "/api/v2/catalog/", "catalog"),
         ]
+
+    def connection(self, url: str) -> dict[str, Any]:
+        """The Airflow connection for the first manufacturer."""
+        token_url, manufacturer_id = f"{url}/oauthserver/oauth2/token", self.switches.manufacturer_ids[0]
+        extra = {"token_url": token_url, "manufacturer_id": manufacturer_id, "catalog_id": 0}
+        credentials = {"login": self.switches.api_key, "password": self.switches.secret}
+        return {"host": f"{url}/api/v2", **credentials, "extra": extra}
+
+    def bodies(self, external_id: str) -> list[bytes]:
+        """The import bodies stored under an external id, byte for byte."""
+        return [order.body for order in self.book.with_external(external_id)]
+
+    def land(self) -> int:
+        """Store delayed imports and make all rows visible to searches."""
+        return self.book.land()
+
+    def close(self) -> None:
+        """Drop delayed imports."""
+        self.book.forget_under_way()
+
+    def refusal(self, refused: web.HTTPException) -> web.Response:
+        """An error of the OMS for an unknown path or method."""
+        return gateway.unknown(refused.status)
 
     async def token(self, request: web.Request) -> web.StreamResponse:
         """Issue a bearer token for API key and secret."""
-        await self._latency()
         form = await request.post()
         rule = self._rule("token")
         if rule is not None and rule.effect != "done":
@@ -59,7 +83,7 @@ class ShopatronVendor:
         if not gateway.basic_matches(
             request.headers.get("Authorization", ""), self.switches.api_key, self.switches.secret
         ):
-            self._audit.login_failures[NAME] += 1
+            self.audit.login_failures[NAME] += 1
             return web.json_response({"error": "invalid_client"}, status=401)
         if form.get("grant_type") != "client_credentials":
             return web.json_response({"error": "unsupported_grant_type"}, status=400)
@@ -69,13 +93,13 @@ class ShopatronVendor:
     async def import_order(self, request: web.Request) -> web.StreamResponse:
         """POST importOrder: validate, store and respond, or fail as the scenario specifies."""
         raw = await request.read()
-        refused = await self._admit(request)
+        refused = self._admit(request)
         if refused is not None:
             return refused
         body = _parsed(raw)
         key = body.get("externalOrderID") if isinstance(body, Mapping) else None
         key = key if isinstance(key, str) else ""
-        self._audit.posted(key)
+        self.audit.posted(key)
         rule = self._rule("import", key)
         if rule is not None and rule.effect == "none" and rule.answer not in ("ok", "slow"):
             return await self._give(request, rule, self._success(None))
@@ -101,7 +125,7 @@ class ShopatronVendor:
         return await self._read(request, "catalog", lambda: reading.catalog(request, self.switches))
 
     async def _read(self, request: web.Request, at: str, answer: Any) -> web.StreamResponse:
-        refused = await self._admit(request)
+        refused = self._admit(request)
         if refused is not None:
             return refused
         rule = self._rule(at)
@@ -168,11 +192,10 @@ class ShopatronVendor:
             return gateway.mashery(403, "ERR_403_DEVELOPER_INACTIVE", "Developer Inactive")
         return await answering.give(request, rule, normal, gateway.bare)
 
-    async def _admit(self, request: web.Request) -> web.Response | None:
-        """Apply latency; check rate limit, API key and token. Returns a response if the request is refused."""
-        await self._latency()
+    def _admit(self, request: web.Request) -> web.Response | None:
+        """Check rate limit, API key and token. Returns a response if the request is refused."""
         if request.headers.get("API-Key", "") != self.switches.api_key:
-            self._audit.login_failures[NAME] += 1
+            self.audit.login_failures[NAME] += 1
             return gateway.mashery(403, "ERR_403_DEVELOPER_INACTIVE", "Developer Inactive")
         if not self._rate.admits(self.switches.requests_per_s):
             return gateway.throttled(self.switches.over_rate_answer, 1.0)
@@ -180,12 +203,8 @@ class ShopatronVendor:
             return gateway.bare(self.switches.expired_http, ShopatronRule())
         return None
 
-    async def _latency(self) -> None:
-        if self.switches.latency_ms:
-            await asyncio.sleep(self.switches.latency_ms / 1000)
-
     def _rule(self, at: str, key: str = "") -> ShopatronRule | None:
-        rule = self._rules.pick(at, key)
+        rule = self.rules.pick(at, key)
         return rule if isinstance(rule, ShopatronRule) else None
 
 
@@ -203,3 +222,6 @@ def _no_constant(name: str) -> None:
 
 def _words(found: list[Problem]) -> str:
     return "; ".join(f"{p.field} {p.text}" for p in found[:5])
+
+
+STAND_IN = ShopatronVendor

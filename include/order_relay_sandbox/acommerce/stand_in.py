@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
@@ -12,52 +11,64 @@ from typing import Any
 from aiohttp import web
 
 from order_relay_sandbox import answering
+from order_relay_sandbox.acommerce import control
 from order_relay_sandbox.acommerce.hooks import HookBook
-from order_relay_sandbox.acommerce.store import Event, StatusOrder, StatusStore
+from order_relay_sandbox.acommerce.store import NAME, Event, StatusOrder, StatusStore
 from order_relay_sandbox.acommerce.switches import LIST_ANSWERS, AcommerceSwitches
 from order_relay_sandbox.audit import Audit
-from order_relay_sandbox.faults import Rule, RuleBook
+from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.gate import RateLimit, Tokens
-from order_relay_sandbox.keys import handler
+from order_relay_sandbox.stand_in import Route, StandIn
 
-NAME = "acommerce"
 MOST_IDS = 10
 
 
-class AcommerceVendor:
+class AcommerceVendor(StandIn[AcommerceSwitches]):
     """One channel at aCommerce."""
 
+    name = NAME
+    roles = ("status_source",)
+    switches_model = AcommerceSwitches
+
     def __init__(self, switches: AcommerceSwitches, audit: Audit, seed: int) -> None:
-        self._audit = audit
-        self._seed = seed
         self.hooks = HookBook()
         self.store = StatusStore(switches, self._deliver_event)
         self._tokens = Tokens()
         self._rate = RateLimit()
         self._asked: dict[str, float] = {}
-        self.switch(switches)
+        super().__init__(switches, audit, seed)
 
     def switch(self, switches: AcommerceSwitches) -> None:
         """Apply other switches and reset the counters of fault rules."""
-        self.switches = self.store.switches = switches
-        self._rules = RuleBook(switches.faults, self._seed)
+        super().switch(switches)
+        self.store.switches = switches
         self._changing = switches.changes_while_paging
 
     def generate(self, count: int, seed: int) -> None:
         """Generate orders with histories."""
         self.store.generate(count, seed)
 
-    def routes(self) -> list[web.RouteDef]:
-        """The vendor's routes."""
+    def routes(self) -> list[Route]:
+        """The vendor's paths."""
         scope = "/channel/{channel}"
         return [
-            web.post("/identity/token", handler(NAME, "token")),
-            web.get(f"{scope}/sales-order-status", handler(NAME, "poll")),
-            web.get(f"{scope}/sales-order-status/id", handler(NAME, "by_id")),
-            web.post(f"{scope}/hooks", handler(NAME, "register")),
-            web.get(f"{scope}/hooks", handler(NAME, "list_hooks")),
-            web.delete(f"{scope}/hooks/{{id}}", handler(NAME, "delete_hook")),
+            Route("POST", "/identity/token", "token"),
+            Route("GET", f"{scope}/sales-order-status", "poll"),
+            Route("GET", f"{scope}/sales-order-status/id", "by_id"),
+            Route("POST", f"{scope}/hooks", "hooks", "register"),
+            Route("GET", f"{scope}/hooks", "hooks", "list_hooks"),
+            Route("DELETE", f"{scope}/hooks/{{id}}", "hooks", "delete_hook"),
         ]
+
+    def control_routes(self) -> list[web.RouteDef]:
+        """Warehouse events and delivery of webhooks."""
+        return control.routes()
+
+    def connection(self, url: str) -> dict[str, Any]:
+        """The Airflow connection to this channel."""
+        credentials = {"login": self.switches.username, "password": self.switches.api_key}
+        extra = {"auth_url": url, "channel": self.switches.channel, "hook_secret": "demo-hook-secret"}
+        return {"host": url, **credentials, "extra": extra}
 
     def report(self) -> dict[str, Any]:
         """aCommerce's part of the audit."""
@@ -75,7 +86,6 @@ class AcommerceVendor:
 
     async def token(self, request: web.Request) -> web.StreamResponse:
         """Issue a token for user name and API key."""
-        await asyncio.sleep(self.switches.latency_ms / 1000)
         try:
             given = (await request.json())["auth"]["apiKeyCredentials"]
             right = secrets.compare_digest(
@@ -84,7 +94,7 @@ class AcommerceVendor:
         except (ValueError, KeyError, TypeError):
             return _error(400, "auth.apiKeyCredentials is missing")
         if not right:
-            self._audit.login_failures[NAME] += 1
+            self.audit.login_failures[NAME] += 1
             return _error(401, "Unauthorized")
         lifetime_s = self.switches.token_lifetime_s
         issued = self._tokens.issue(lifetime_s, self.switches.token_calls, "")
@@ -98,7 +108,7 @@ class AcommerceVendor:
 
     async def poll(self, request: web.Request) -> web.StreamResponse:
         """Orders whose status changed since a time, in pages that shift when orders change."""
-        refused = await self._refusal(request)
+        refused = self._refusal(request)
         if refused is not None:
             return refused
         try:
@@ -116,7 +126,7 @@ class AcommerceVendor:
                 self._changing -= 1
                 self.store.change_some(1)
         records = [self._shown(order, since) for order in shown]
-        rule = self._rules.pick("poll")
+        rule = self.rules.pick("poll")
         if rule is not None and rule.answer in LIST_ANSWERS:
             return self._spoiled(request, rule.answer, records)
         normal = web.json_response(records, headers=headers)
@@ -151,7 +161,7 @@ class AcommerceVendor:
 
     async def by_id(self, request: web.Request) -> web.StreamResponse:
         """Full histories of at most ten orders; an unknown id becomes an entry with an error."""
-        refused = await self._refusal(request)
+        refused = self._refusal(request)
         if refused is not None:
             return refused
         ids = request.query.getall("id", [])
@@ -174,7 +184,7 @@ class AcommerceVendor:
 
     async def register(self, request: web.Request) -> web.StreamResponse:
         """Register a webhook."""
-        refused = await self._refusal(request)
+        refused = self._refusal(request)
         if refused is not None:
             return refused
         hook = await request.json()
@@ -184,20 +194,19 @@ class AcommerceVendor:
 
     async def list_hooks(self, request: web.Request) -> web.StreamResponse:
         """All webhooks including their secrets, as a careless server would return them."""
-        refused = await self._refusal(request)
+        refused = self._refusal(request)
         return refused or await self._give(request, "hooks", list(self.hooks.hooks.values()))
 
     async def delete_hook(self, request: web.Request) -> web.StreamResponse:
         """Delete a webhook."""
-        refused = await self._refusal(request)
+        refused = self._refusal(request)
         if refused is not None:
             return refused
         if self.hooks.hooks.pop(request.match_info["id"], None) is None:
             return _error(404, "Not Found")
         return web.Response(status=204)
 
-    async def _refusal(self, request: web.Request) -> web.Response | None:
-        await asyncio.sleep(self.switches.latency_ms / 1000)
+    def _refusal(self, request: web.Request) -> web.Response | None:
         if not self._tokens.use(request.headers.get("X-Subject-Token", "")):
             return _error(401, "Unauthorized")
         if request.match_info["channel"] != self.switches.channel:
@@ -214,7 +223,7 @@ class AcommerceVendor:
 
     async def _give(self, request: web.Request, at: str, value: Any, status: int = 200) -> web.StreamResponse:
         normal = web.json_response(value, status=status)
-        rule = self._rules.pick(at)
+        rule = self.rules.pick(at)
         return normal if rule is None else await answering.give(request, rule, normal, _bare)
 
 
@@ -231,3 +240,6 @@ def _error(status: int, message: str) -> web.Response:
 
 def _bare(status: int, rule: Rule) -> web.Response:
     return _error(status, "refused by the scenario")
+
+
+STAND_IN = AcommerceVendor

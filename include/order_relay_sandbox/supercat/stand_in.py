@@ -8,15 +8,15 @@ import binascii
 import hmac
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
 
 from order_relay_sandbox import answering
 from order_relay_sandbox.audit import Audit
-from order_relay_sandbox.faults import Rule, RuleBook
-from order_relay_sandbox.keys import handler
+from order_relay_sandbox.faults import Rule
+from order_relay_sandbox.stand_in import Option, RawOrder, Route, StandIn
 from order_relay_sandbox.supercat import envelope, generator
 from order_relay_sandbox.supercat.store import OrderStore, rendered
 from order_relay_sandbox.supercat.switches import ENVELOPE_FAULTS, SuperCatSwitches
@@ -30,45 +30,53 @@ _UNKNOWN_ENTRY: dict[str, dict[str, Any] | None] = {
 }
 
 
-class SuperCatVendor:
+class SuperCatVendor(StandIn[SuperCatSwitches]):
     """SuperCat for one organisation."""
 
+    name = NAME
+    roles = ("source",)
+    switches_model = SuperCatSwitches
+    by_default = True
+    options = (
+        Option("--org", "org", "SuperCat's organisation (default: demo)"),
+        Option("--login", "login", "SuperCat's login (default: demo)"),
+        Option("--password", "password", "SuperCat's password (default: demo-password)"),
+    )
+
     def __init__(self, switches: SuperCatSwitches, audit: Audit, seed: int) -> None:
-        self._audit = audit
-        self._seed = seed
         self.store = OrderStore(audit, switches.external_id_prefix)
         self._bad_logins = 0
         self._locked_until = 0.0
-        self.switch(switches)
-
-    def switch(self, switches: SuperCatSwitches) -> None:
-        """Apply other switches and reset the counters of fault rules."""
-        self.switches = switches
-        self._rules = RuleBook(switches.faults, self._seed)
+        super().__init__(switches, audit, seed)
 
     def generate(self, count: int, seed: int) -> None:
         """Submit generated orders."""
         for made in generator.orders(count, seed):
             self.store.add(made.order, made.kind)
 
-    def offer(self, orders: Iterable[Mapping[str, Any] | bytes], kind: str) -> int:
+    def offer(self, orders: Iterable[RawOrder], kind: str) -> int:
         """Submit orders; a known identity replaces the content and is offered again."""
         return self.store.add_all(orders, kind)
 
-    def routes(self) -> list[web.RouteDef]:
-        """The vendor's routes. Handlers look up the vendor at call time, so that a reset can replace it."""
+    def routes(self) -> list[Route]:
+        """The vendor's paths."""
         return [
-            web.get("/{org}/ext/v2/orders/new_orders", handler(NAME, "list_orders")),
-            web.post("/{org}/ext/v2/orders/new_orders", handler(NAME, "acknowledge")),
-            web.get(r"/{org}/ext/v2/orders/{id:[0-9]+}.json", handler(NAME, "single")),
+            Route("GET", "/{org}/ext/v2/orders/new_orders", "list", "list_orders"),
+            Route("POST", "/{org}/ext/v2/orders/new_orders", "acknowledge"),
+            Route("GET", r"/{org}/ext/v2/orders/{id:[0-9]+}.json", "single"),
         ]
+
+    def connection(self, url: str) -> dict[str, Any]:
+        """The Airflow connection to this organisation."""
+        credentials = {"login": self.switches.login, "password": self.switches.password}
+        return {"host": url, **credentials, "extra": {"org": self.switches.org}}
 
     async def list_orders(self, request: web.Request) -> web.StreamResponse:
         """GET: every order not flagged as received, in one envelope."""
-        refused = await self._admit(request)
+        refused = self._admit(request)
         if refused is not None:
             return refused
-        rule = self._rules.pick("list")
+        rule = self.rules.pick("list")
         if rule is not None and rule.answer not in ("ok", "slow", "cut_body", *ENVELOPE_FAULTS):
             return await answering.give(request, rule, web.Response(), self._bare)
         if rule is not None and rule.answer == "slow":
@@ -83,10 +91,10 @@ class SuperCatVendor:
 
     async def acknowledge(self, request: web.Request) -> web.StreamResponse:
         """POST: flag order numbers as received and return an entry for each."""
-        refused = await self._admit(request)
+        refused = self._admit(request)
         if refused is not None:
             return refused
-        rule = self._rules.pick("acknowledge")
+        rule = self.rules.pick("acknowledge")
         numbers = _numbers(await request.read())
         if rule is not None and rule.effect != "done" and rule.answer not in ("ok", "slow"):
             return await answering.give(request, rule, self._failure("not processed"), self._bare)
@@ -101,7 +109,7 @@ class SuperCatVendor:
 
     async def single(self, request: web.Request) -> web.StreamResponse:
         """GET of one order by its numeric id; does not change the received flag."""
-        refused = await self._admit(request)
+        refused = self._admit(request)
         if refused is not None:
             return refused
         held = self.store.with_id(request.match_info["id"])
@@ -113,12 +121,12 @@ class SuperCatVendor:
         if self.switches.single_order == "wrapped":
             body = b'{"status":"success","error":null,"data":' + body + b"}"
         normal = web.Response(body=body, content_type="application/json")
-        rule = self._rules.pick("single", held.offer.number)
+        rule = self.rules.pick("single", held.offer.number)
         return normal if rule is None else await answering.give(request, rule, normal, self._bare)
 
     def _received(self, number: str) -> dict[str, Any] | None:
         """The response entry for one number; ``None`` omits it."""
-        rule = self._rules.pick("entry", number)
+        rule = self.rules.pick("entry", number)
         if rule is not None and rule.effect != "done":
             return _struck(rule)
         found = self.store.numbered(number)
@@ -126,21 +134,19 @@ class SuperCatVendor:
             return _UNKNOWN_ENTRY[self.switches.unknown_number]
         again = all(held.offer.acknowledged for held in found)
         for held in found:
-            self._audit.acknowledge(held.offer)
+            self.audit.acknowledge(held.offer)
         if rule is not None:
             return _struck(rule)
         if again and self.switches.acknowledged_again == "error":
             return {"success": False, "error": "order was already marked as received"}
         return {"success": True}
 
-    async def _admit(self, request: web.Request) -> web.Response | None:
-        """Apply latency and check credentials. Returns a response if the request is refused."""
-        if self.switches.latency_ms:
-            await asyncio.sleep(self.switches.latency_ms / 1000)
+    def _admit(self, request: web.Request) -> web.Response | None:
+        """Check credentials. Returns a response if the request is refused."""
         if time.monotonic() < self._locked_until:
             return self._unauthorized("account locked for some minutes", self.switches.lockout_http)
         if not _authorized(request.headers.get("Authorization", ""), self.switches):
-            self._audit.login_failures[NAME] += 1
+            self.audit.login_failures[NAME] += 1
             self._bad_logins += 1
             if self.switches.lockout_after and self._bad_logins >= self.switches.lockout_after:
                 self._locked_until = time.monotonic() + self.switches.lockout_s
@@ -191,3 +197,6 @@ def _authorized(header: str, switches: SuperCatSwitches) -> bool:
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(given, f"{switches.login}:{switches.password}".encode())
+
+
+STAND_IN = SuperCatVendor

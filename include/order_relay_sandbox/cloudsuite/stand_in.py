@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import web
 
 from order_relay_sandbox import answering
 from order_relay_sandbox.audit import Audit
-from order_relay_sandbox.cloudsuite import delivery, errors, feedback, reading, rendering, writing
+from order_relay_sandbox.cloudsuite import control, delivery, errors, feedback, reading, rendering, writing
 from order_relay_sandbox.cloudsuite.errors import Refused
 from order_relay_sandbox.cloudsuite.store import CANCEL, NAME, Order, OrderStore, number_of
 from order_relay_sandbox.cloudsuite.switches import LIST_ANSWERS, CloudSuiteSwitches
-from order_relay_sandbox.faults import RuleBook
 from order_relay_sandbox.gate import RateLimit, Tokens, bearer
-from order_relay_sandbox.keys import handler
+from order_relay_sandbox.stand_in import Option, RawOrder, Route, StandIn
 
 _ROUTES = (
-    ("GET", "/api/order/", "list_orders"),
-    ("POST", "/api/order/", "post"),
-    ("GET", "/api/order/{id}/", "detail"),
-    ("PATCH", "/api/order/{id}/", "patch"),
-    ("PUT", "/api/order/{id}/", "put"),
-    ("GET", "/api/address/{id}/", "address"),
-    ("POST", "/proxy/des_adv_xml/delivery/", "delivery"),
-    ("POST", "/proxy/v1/orderstatus/", "status"),
+    Route("GET", "/api/order/", "list", "list_orders"),
+    Route("POST", "/api/order/", "post"),
+    Route("GET", "/api/order/{id}/", "detail"),
+    Route("PATCH", "/api/order/{id}/", "patch"),
+    Route("PUT", "/api/order/{id}/", "put"),
+    Route("GET", "/api/address/{id}/", "address"),
+    Route("POST", "/proxy/des_adv_xml/delivery/", "delivery"),
+    Route("POST", "/proxy/v1/orderstatus/", "status"),
 )
 
 
-class CloudSuiteVendor:
+class CloudSuiteVendor(StandIn[CloudSuiteSwitches]):
     """One account at CloudSuite, with several web shops."""
 
+    name = NAME
+    roles = ("source",)
+    switches_model = CloudSuiteSwitches
+    roots = ("/api/", "/proxy/")
+    options = (
+        Option("--client-id", "client_id", "CloudSuite's client id (default: demo-client)"),
+        Option("--client-secret", "client_secret", "CloudSuite's client secret (default: demo-client-secret)"),
+    )
+
     def __init__(self, switches: CloudSuiteSwitches, audit: Audit, seed: int) -> None:
-        self._audit = audit
-        self._seed = seed
         self.store = OrderStore(switches, audit, seed)
         self._tokens = Tokens()
         self._rate = RateLimit()
-        self.switch(switches)
+        super().__init__(switches, audit, seed)
 
     def switch(self, switches: CloudSuiteSwitches) -> None:
         """Apply other switches and reset the counters of fault rules. The shops' clock is kept."""
-        self.switches = self.store.switches = switches
-        self._rules = RuleBook(switches.faults, self._seed)
+        super().switch(switches)
+        self.store.switches = switches
         self._leaving, self._arriving = switches.leaving_while_paging, switches.arriving_while_paging
         self._cancelled_read, self._cancelled_taken = (
             switches.cancelled_after_reading,
@@ -56,34 +61,43 @@ class CloudSuiteVendor:
         """Add generated orders to the shops, not all of them offered."""
         self.store.generate(count, seed)
 
-    def offer(self, orders: Iterable[Mapping[str, Any] | bytes], kind: str) -> int:
+    def offer(self, orders: Iterable[RawOrder], kind: str) -> int:
         """Add orders, confirmed now by default; one with a known id replaces that order."""
         return len([self.store.offer(order, kind) for order in orders])
 
-    def routes(self) -> list[web.RouteDef]:
-        """The vendor's routes, each also without its final slash."""
+    def routes(self) -> list[Route]:
+        """The vendor's paths, each also without its final slash."""
         token = "/realms/{realm}/protocol/openid-connect/token"  # noqa: S105 (a path)
-        both = [
-            web.route(method, path, handler(NAME, name))
-            for method, whole, name in _ROUTES
-            for path in (whole, whole.removesuffix("/"))
-        ]
-        return [web.post(token, handler(NAME, "token")), *both]
+        slashless = [route._replace(path=route.path.removesuffix("/")) for route in _ROUTES]
+        return [Route("POST", token, "token"), *_ROUTES, *slashless]
+
+    def control_routes(self) -> list[web.RouteDef]:
+        """Changes by the shop and its buyers, and its clock."""
+        return control.routes()
+
+    def connection(self, url: str) -> dict[str, Any]:
+        """The Airflow connection to this account."""
+        token_url = f"{url}/realms/{self.switches.realm}/protocol/openid-connect/token"
+        credentials = {"login": self.switches.client_id, "password": self.switches.client_secret}
+        return {"host": url, **credentials, "extra": {"token_url": token_url}}
+
+    def refusal(self, refused: web.HTTPException) -> web.Response:
+        """CloudSuite's error for an unknown path or method."""
+        return errors.detail(refused.status)
 
     def report(self) -> dict[str, Any]:
         """CloudSuite's part of the audit."""
-        return feedback.report(self.store, self._audit)
+        return feedback.report(self.store, self.audit)
 
     async def token(self, request: web.Request) -> web.StreamResponse:
         """Issue a bearer token for the client id and secret in the form."""
-        await self._latency()
         form = await request.post()
 
         def issue() -> web.Response:
             if request.match_info["realm"] != self.switches.realm:
                 return web.json_response({"error": "Realm does not exist"}, status=404)
             if not self._known_client(str(form.get("client_id", "")), str(form.get("client_secret", ""))):
-                self._audit.login_failures[NAME] += 1
+                self.audit.login_failures[NAME] += 1
                 return _oauth_error(401, "invalid_client", "Invalid client or Invalid client credentials")
             if form.get("grant_type") != "client_credentials":
                 return _oauth_error(400, "unsupported_grant_type", "Unsupported grant_type")
@@ -99,8 +113,7 @@ class CloudSuiteVendor:
         return self._refusal(request) or await self._list(request)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        await self._latency()
-        rule = self._rules.pick("list")
+        rule = self.rules.pick("list")
         try:
             envelope, orders = reading.page(request, self.store)
         except Refused as refused:
@@ -231,14 +244,13 @@ class CloudSuiteVendor:
         refused = self._refusal(request)
         if refused is not None:
             return refused
-        await self._latency()
         return await self._serve(request, at, work, key)
 
     async def _serve(
         self, request: web.Request, at: str, work: Callable[[], web.Response], key: str = ""
     ) -> web.StreamResponse:
         """Execute the request unless a rule prevents it, and respond as the rule specifies."""
-        rule = self._rules.pick(at, key)
+        rule = self.rules.pick(at, key)
         if rule is not None and rule.effect == "none" and rule.answer not in ("ok", "slow"):
             return await answering.give(request, rule, web.json_response({}), errors.bare)
         try:
@@ -255,7 +267,7 @@ class CloudSuiteVendor:
         if not self._rate.admits(self.switches.requests_per_s):
             return errors.throttled(1.0)
         if not self._authorized(request.headers.get("Authorization", "")):
-            self._audit.login_failures[NAME] += 1
+            self.audit.login_failures[NAME] += 1
             return errors.detail(401)
         return None
 
@@ -275,10 +287,9 @@ class CloudSuiteVendor:
         given, known = f"{client_id}:{secret}", f"{self.switches.client_id}:{self.switches.client_secret}"
         return hmac.compare_digest(given.encode(), known.encode())
 
-    async def _latency(self) -> None:
-        if self.switches.latency_ms:
-            await asyncio.sleep(self.switches.latency_ms / 1000)
-
 
 def _oauth_error(status: int, error: str, description: str) -> web.Response:
     return web.json_response({"error": error, "error_description": description}, status=status)
+
+
+STAND_IN = CloudSuiteVendor

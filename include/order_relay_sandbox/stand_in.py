@@ -1,0 +1,117 @@
+"""What a stand-in (one simulated vendor) declares. Server, scenario and command line get everything from it.
+
+Each is a module ``stand_in.py`` in a vendor's folder, whose member ``STAND_IN`` is a class derived from ``StandIn``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.faults import RuleBook
+
+Role = Literal["source", "destination", "status_source"]
+RawOrder = Mapping[str, Any] | bytes
+"""An order as an object, or its exact JSON text."""
+
+VENDORS: web.AppKey[dict[str, Any]] = web.AppKey("vendors", dict)
+"""The stand-ins by name. A reset replaces them, so handlers look theirs up for each request."""
+
+
+class Switches(BaseModel):
+    """Switches that every stand-in has. Defaults: the documented behaviour without faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latency_ms: float = Field(default=0.0, ge=0, description="added to every call")
+
+
+S = TypeVar("S", bound=Switches)
+
+
+class Route(NamedTuple):
+    """One path of a vendor. ``purpose`` names it in rules; ``handler`` is the method (default: the purpose)."""
+
+    method: str
+    path: str
+    purpose: str
+    handler: str = ""
+
+
+class Option(NamedTuple):
+    """A command-line option that sets a switch."""
+
+    flag: str
+    switch: str
+    help: str
+    type: type = str
+    repeated: bool = False
+
+
+class StandIn(Generic[S]):
+    """One simulated vendor.
+
+    ``roots``: path prefixes whose unknown paths and methods the vendor answers itself, by ``refusal``.
+    ``by_default``: whether it offers the orders if no source is named.
+    """
+
+    name: ClassVar[str]
+    roles: ClassVar[tuple[Role, ...]]
+    switches_model: ClassVar[type[Switches]]
+    options: ClassVar[tuple[Option, ...]] = ()
+    roots: ClassVar[tuple[str, ...]] = ()
+    by_default: ClassVar[bool] = False
+    switches: S
+
+    def __init__(self, switches: S, audit: Audit, seed: int) -> None:
+        self.audit = audit
+        self.seed = seed
+        self.switch(switches)
+
+    def switch(self, switches: S) -> None:
+        """Apply other switches and reset the counters of fault rules."""
+        self.switches = switches
+        self.rules = RuleBook(getattr(switches, "faults", ()), self.seed)
+
+    def routes(self) -> Iterable[Route]:
+        """The vendor's paths."""
+        raise NotImplementedError
+
+    def control_routes(self) -> Sequence[web.RouteDef]:
+        """Paths for tests and demonstrations, below ``/_<name>/``, which the real vendor does not have."""
+        return ()
+
+    def connection(self, url: str) -> dict[str, Any]:
+        """The Airflow connection (``host``, ``login``, ``password``, ``extra``) to this stand-in at ``url``."""
+        raise NotImplementedError
+
+    def generate(self, count: int, seed: int) -> None:
+        """Offer ``count`` generated orders; the same seed generates the same orders. Sources only."""
+        raise NotImplementedError
+
+    def offer(self, orders: Iterable[RawOrder], kind: str) -> int:
+        """Offer orders; one with a known identity replaces the earlier one. Returns their number. Sources only."""
+        raise NotImplementedError
+
+    def report(self) -> dict[str, Any]:
+        """The vendor's own member of the audit; none if empty."""
+        return {}
+
+    def bodies(self, external_id: str) -> list[bytes]:
+        """The import bodies stored under an external id, byte for byte."""
+        return []
+
+    def land(self) -> int:
+        """Complete pending work; returns the number of delayed imports stored."""
+        return 0
+
+    def close(self) -> None:
+        """Drop pending work, before a reset or at the end."""
+
+    def refusal(self, refused: web.HTTPException) -> web.Response:
+        """Answer an unknown path or method below ``roots`` as the vendor would."""
+        raise refused
