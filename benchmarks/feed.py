@@ -39,11 +39,11 @@ from tests.support.databases import Cluster, postgres_bin  # noqa: E402
 from order_relay.batches import BatchStore  # noqa: E402
 from order_relay.connections import Connection  # noqa: E402
 from order_relay.endpoints.dependencies import Deployment  # noqa: E402
-from order_relay.endpoints.shiprush import FeedService  # noqa: E402
 from order_relay.ledger import Ledger, migrate  # noqa: E402
 from order_relay.ledger.schema.tables import event, submission  # noqa: E402
 from order_relay.vendors.shiprush.connection import read_settings  # noqa: E402
 from order_relay.vendors.shiprush.dates import write_date  # noqa: E402
+from order_relay.vendors.shiprush.endpoint import FeedService  # noqa: E402
 from order_relay.vendors.shiprush.parameters import Parameters  # noqa: E402
 
 LOGIN, PASSWORD = "bench", "bench-password"

@@ -55,6 +55,9 @@ All are optional. Like connections, they may come from the UI, a secrets backend
 
 The environment variable `ORDER_RELAY_CONFIG` names the folder of pipeline files. Default: `$AIRFLOW_HOME/order_relay/config/` if it
 exists, else the files in the package.
+
+The environment variable `ORDER_RELAY_VENDORS` names folders of vendors that are not in the package, as absolute paths separated by `:`.
+[Add a vendor](adding-a-vendor.md#vendors-in-a-repository-of-your-own) says how they are kept.
 """
 
 

@@ -740,14 +740,14 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "feed word from the setting",
-        "endpoints/shiprush.py",
+        "vendors/shiprush/endpoint.py",
         '        sent_as = found.sent_as or str(self._deployment.pipeline(work.pipeline).transform.get("order_status", "READY"))\n',
         '        sent_as = str(self._deployment.pipeline(work.pipeline).transform.get("order_status", "READY"))\n',
         ("tests/unit/endpoints/test_shiprush.py::test_the_status_is_the_one_that_was_sent",),
     ),
     Breakage(
         "one unrenderable order takes the page down",
-        "endpoints/shiprush.py",
+        "vendors/shiprush/endpoint.py",
         "                except Exception as error:\n",
         "                except KeyError as error:\n",
         ("tests/unit/endpoints/test_shiprush.py::test_the_others_are_served_despite_any_content_of_one_order",),

@@ -13,32 +13,35 @@ from typing import Any
 import anyio
 from airflow.plugins_manager import AirflowPlugin
 
+from order_relay.vendors import vendor_names
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-PREFIXES = ("/acommerce", "/shiprush")
-
 
 class LazyApp:
-    """The app of ``endpoints.app`` for one URL prefix, created at its first request."""
+    """The endpoints of one vendor, created at the first request."""
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
+    def __init__(self, vendor: str) -> None:
+        self.vendor = vendor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        app = await anyio.to_thread.run_sync(_app_for, self.prefix)
+        app = await anyio.to_thread.run_sync(_app_for, self.vendor)
         await app(scope, receive, send)
 
 
 def fastapi_apps() -> list[dict[str, Any]]:
     """The apps in the shape that ``AirflowPlugin.fastapi_apps`` expects."""
-    return [{"app": LazyApp(prefix), "url_prefix": prefix, "name": f"Order Relay {prefix}"} for prefix in PREFIXES]
+    return [
+        {"app": LazyApp(vendor), "url_prefix": f"/{vendor}", "name": f"Order Relay /{vendor}"}
+        for vendor in vendor_names("endpoint")
+    ]
 
 
 class OrderRelayPlugin(AirflowPlugin):
-    """``/shiprush/orders`` and ``/acommerce/events``, each with credentials of its own.
+    """The paths ``/VENDOR/...`` of the vendors that call us, each with credentials of its own.
 
     Registered by the package's entry point, or by ``plugins/order_relay_plugin.py`` if the package is not installed.
     """
@@ -48,10 +51,10 @@ class OrderRelayPlugin(AirflowPlugin):
 
 
 @cache
-def _app_for(prefix: str) -> Any:
-    from order_relay.endpoints.app import APPS
+def _app_for(vendor: str) -> Any:
+    from order_relay.endpoints.app import create_vendor_app
 
-    return APPS[prefix](_deployment())
+    return create_vendor_app(vendor, _deployment())
 
 
 @cache

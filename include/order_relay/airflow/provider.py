@@ -7,14 +7,15 @@ here.
 
 from __future__ import annotations
 
-import pkgutil
+import logging
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import order_relay
 from order_relay import vendors
+
+log = logging.getLogger(__name__)
 
 LEDGER_FORM: dict[str, Any] = {
     "connection_type": "order_relay_ledger",
@@ -48,12 +49,16 @@ def get_provider_info() -> dict[str, Any]:
 
 def connection_forms() -> dict[str, Mapping[str, Any]]:
     """The ``FORM`` of every vendor folder that has one, by folder name."""
-    modules = {
-        name: import_module(f"{vendors.__name__}.{name}.connection")
-        for name in sorted(module.name for module in pkgutil.iter_modules(vendors.__path__))
-        if find_spec(f"{vendors.__name__}.{name}.connection") is not None
-    }
-    return {name: module.FORM for name, module in modules.items() if hasattr(module, "FORM")}
+    forms = {}
+    for name in vendors.vendor_names():
+        try:
+            module = import_module(f"{vendors.__name__}.{name}.connection")
+        except Exception:  # must not stop Airflow; `doctor` and each task that needs the vendor report it
+            log.exception("vendor %s cannot be loaded; its connection form is left out", name)
+            continue
+        if hasattr(module, "FORM"):
+            forms[name] = module.FORM
+    return forms
 
 
 def hook_class(form: Mapping[str, Any]) -> str:

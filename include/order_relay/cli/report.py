@@ -30,7 +30,10 @@ _UNDO_COLUMNS = (
 
 def report(
     pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.")] = None,
-    source: Annotated[str | None, typer.Option(help="Only pipelines of this source vendor, such as supercat.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Only pipelines of this source vendor."),
+    ] = None,
     run: Annotated[
         str | None, typer.Option(help="Count only this run (Airflow run id); the accounting check covers all orders.")
     ] = None,

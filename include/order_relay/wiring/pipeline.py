@@ -21,8 +21,9 @@ from order_relay.pipeline.ports import Destination, FeedbackTaker, Source
 from order_relay.pipeline.runs import dry_run as dry_run_module
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
 from order_relay.pipeline.settings.sections import VendorAccount
+from order_relay.vendors import vendor_module
 from order_relay.wiring.dry_run import ReadOnlySource, SearchOnlyDestination, UnreachableDestination
-from order_relay.wiring.vendors import WiredParts, vendor_module
+from order_relay.wiring.vendors import WiredParts
 
 ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values", "time_zone")
 """Connection settings that the transformation uses, if present; those of the destination take precedence."""

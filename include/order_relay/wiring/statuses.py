@@ -21,7 +21,8 @@ from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.fulfilment.status_poll import StatusReader, StatusSource
 from order_relay.pipeline.settings.pipeline import load_pipeline, pipeline_files
 from order_relay.pipeline.settings.status_account import NAMED_DELIMITERS, StatusSettings
-from order_relay.wiring.vendors import WiredParts, canonical_reader, vendor_module
+from order_relay.vendors import vendor_module
+from order_relay.wiring.vendors import WiredParts, canonical_reader
 
 
 @dataclass

@@ -12,12 +12,12 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file
+from order_relay.vendors import vendor_module, vendor_names
 from order_relay.wiring.dry_run import SearchOnlyDestination, SearchOnlySession
 from order_relay.wiring.pipeline import ACCOUNT_FACTS, Wiring
-from order_relay.wiring.vendors import vendor_module, vendor_names
 
-SOURCES = [name for name in vendor_names() if hasattr(vendor_module(name, "vendor"), "SOURCE")]
-DESTINATIONS = [name for name in vendor_names() if hasattr(vendor_module(name, "vendor"), "DESTINATION")]
+SOURCES = [name for name in vendor_names("vendor") if hasattr(vendor_module(name, "vendor"), "SOURCE")]
+DESTINATIONS = [name for name in vendor_names("vendor") if hasattr(vendor_module(name, "vendor"), "DESTINATION")]
 
 
 def connection(conn_id: str) -> Connection:

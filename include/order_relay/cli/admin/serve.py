@@ -17,10 +17,10 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 selects a free one and prints it.")] = 8090,
     host: Annotated[str, typer.Option(help="Address to listen on; put a TLS proxy in front.")] = "127.0.0.1",
 ) -> None:
-    """Serve the HTTP endpoints of ShipRush and aCommerce. Runs until Ctrl-C; alternative to Airflow's API server."""
+    """Serve the HTTP endpoints that vendors call. Runs until Ctrl-C; alternative to Airflow's API server."""
     import uvicorn
 
-    from order_relay.endpoints.app import create_app
+    from order_relay.endpoints.app import create_app, endpoint_paths
     from order_relay.endpoints.dependencies import Deployment
 
     installation = Installation()
@@ -32,9 +32,10 @@ def serve(
         ) as deployment,
         socket.create_server((host, port)) as listening,
     ):
-        for path in ("/shiprush/orders", "/acommerce/events"):
+        app = create_app(deployment)
+        for path in endpoint_paths(app):
             print_line(f"serving on http://{host}:{listening.getsockname()[1]}{path}")
         output_stream().flush()
-        # no access log: ShipRush's query strings contain its password
-        config = uvicorn.Config(create_app(deployment), access_log=False, server_header=False, log_config=None)
+        # no access log: query strings of some vendors contain a password
+        config = uvicorn.Config(app, access_log=False, server_header=False, log_config=None)
         uvicorn.Server(config).run(sockets=[listening])

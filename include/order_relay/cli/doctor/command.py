@@ -10,7 +10,7 @@ import typer
 
 from order_relay import COMMAND
 from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor import airflow_state, endpoints, status_accounts, storage
+from order_relay.cli.doctor import airflow_state, endpoints, status_accounts, storage, vendor_folders
 from order_relay.cli.doctor.checks import CheckResult, Severity, ok, run_guarded
 from order_relay.cli.output import print_json, print_line, problem_exit
 
@@ -78,9 +78,8 @@ def run_checks(installation: Installation, pipeline: str | None, *, vendors: boo
     yield from run_guarded("stop switch", "set it to 'false'", partial(airflow_state.stop_switch, installation))
     yield from run_guarded("DAGs", "see above", partial(_dags, installation))
     yield from run_guarded("alerts", "edit connection order_relay_alerts", partial(storage.alerts, installation))
-    for module in endpoints.endpoint_modules():
-        examine = partial(endpoints.check_endpoint, installation, module)
-        yield from run_guarded(f"connection {module.CONNECTION}", _FIX_CONNECTION, examine)
+    yield from vendor_folders.vendor_folders()
+    yield from run_guarded("endpoints", "see above", partial(endpoints.check_endpoints, installation, _FIX_CONNECTION))
     if vendors:
         yield from run_guarded("pipelines", "see above", partial(_vendor_checks, installation, pipeline))
         yield from run_guarded("status accounts", "see above", partial(status_accounts.status_accounts, installation))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from order_relay import vendors
-from order_relay.cli.doctor.checks import CheckResult, Severity
+from order_relay.cli.doctor.checks import CheckResult, Severity, run_guarded
 from order_relay.errors import ConfigurationError
+from order_relay.vendors import vendor_module, vendor_names
 
 if TYPE_CHECKING:
     from order_relay.cli.deployment import Installation
@@ -19,10 +17,14 @@ if TYPE_CHECKING:
 
 def endpoint_modules() -> Iterator[ModuleType]:
     """The ``probes`` modules of vendors that define ``endpoint_probes`` and ``CONNECTION``."""
-    for package in pkgutil.iter_modules(vendors.__path__):
-        name = f"{vendors.__name__}.{package.name}.probes"
-        if find_spec(name) is not None and hasattr(module := import_module(name), "endpoint_probes"):
-            yield module
+    modules = (vendor_module(name, "probes") for name in vendor_names("probes"))
+    return (module for module in modules if hasattr(module, "endpoint_probes"))
+
+
+def check_endpoints(installation: Installation, advice: str) -> Iterator[CheckResult]:
+    """The checks of all endpoints; ``advice`` is for invalid connections."""
+    for module in endpoint_modules():
+        yield from run_guarded(f"connection {module.CONNECTION}", advice, partial(check_endpoint, installation, module))
 
 
 def check_endpoint(installation: Installation, module: ModuleType) -> Iterator[CheckResult]:

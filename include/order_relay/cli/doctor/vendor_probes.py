@@ -10,8 +10,6 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from order_relay import COMMAND
@@ -27,6 +25,7 @@ from order_relay.pipeline.lookup.evidence import (
     why_not_absent,
 )
 from order_relay.times import utc_text
+from order_relay.vendors import vendor_module, vendor_names
 
 if TYPE_CHECKING:
     from order_relay.cli.deployment import Installation
@@ -66,14 +65,14 @@ def destination_checks(installation: Installation, pipeline: str) -> Iterator[Ch
     name = f"connection {party.connection}"
     yield ok(name, f"all fields are valid for {party.vendor}")
     yield from destination(name, port, _known_imported(installation, port.account))
-    if find_spec(f"order_relay.vendors.{party.vendor}.probes") is not None:
+    if party.vendor in vendor_names("probes"):
         yield from asyncio.run(_run_vendor_probes(name, party.vendor, port))
 
 
 def vendor_source_probes(name: str, vendor: str, port: Source) -> Iterator[CheckResult]:
     """The vendor's own checks of a source connection; no request is sent."""
-    if find_spec(f"order_relay.vendors.{vendor}.probes") is not None:
-        for level, found, advice in import_module(f"order_relay.vendors.{vendor}.probes").source_probes(port):
+    if vendor in vendor_names("probes"):
+        for level, found, advice in vendor_module(vendor, "probes").source_probes(port):
             yield CheckResult(Severity(level), name, found, advice)
 
 
@@ -94,7 +93,7 @@ def _known_imported(installation: Installation, account: str) -> KnownOrders:
 
 
 async def _run_vendor_probes(name: str, vendor: str, port: Destination) -> list[CheckResult]:
-    probes = import_module(f"order_relay.vendors.{vendor}.probes").probes
+    probes = vendor_module(vendor, "probes").probes
     return [CheckResult(Severity(level), name, found, advice) for level, found, advice in await probes(port)]
 
 

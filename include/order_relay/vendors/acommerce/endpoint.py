@@ -40,7 +40,7 @@ MAX_RECORDS = 100
 log = logging.getLogger(__name__)
 
 
-def create_acommerce_app(deployment: Deployment) -> FastAPI:
+def create_app(deployment: Deployment) -> FastAPI:
     """The app to be mounted at ``/acommerce``."""
     app = FastAPI(openapi_url=None)
     intake, throttle = EventIntake(deployment), WorkThrottle()

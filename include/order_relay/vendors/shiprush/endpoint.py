@@ -50,7 +50,7 @@ _FORM = "application/x-www-form-urlencoded"
 log = logging.getLogger(__name__)
 
 
-def create_shiprush_app(parts: Deployment) -> FastAPI:
+def create_app(parts: Deployment) -> FastAPI:
     """The app to be mounted at ``/shiprush``."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     service, throttle = FeedService(parts), WorkThrottle()
