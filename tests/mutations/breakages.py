@@ -127,6 +127,16 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("tests/integration/ledger/delivery/test_attempt_limits.py::test_an_error_beside_an_order_id_is_kept",),
     ),
     Breakage(
+        "a windowed source is told again what it has confirmed",
+        "ledger/submissions/intake.py",
+        "        if not self.info.windowed:\n",
+        "        if True:\n",
+        (
+            "tests/integration/ledger/write_back/test_acknowledgements.py::test_a_windowed_source_that_confirmed_an_order_is_told_nothing_when_it_returns_it",
+            "tests/faults/vendors/cloudsuite/test_runs.py::test_a_second_run_over_the_same_window_sends_and_acknowledges_nothing",
+        ),
+    ),
+    Breakage(
         "a refused acknowledgement is repeated for ever",
         "ledger/submissions/intake.py",
         '_UNCONFIRMED = ("sent", "refused")\n',

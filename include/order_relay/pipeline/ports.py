@@ -23,8 +23,9 @@ class Source(Protocol):
     """The vendor's JSON Schema and its mapping to the canonical order."""
 
     windowed: bool
-    """True: the source is queried by time and returns the orders between ``Selection.start`` and ``end``. False: it
-    returns everything not yet acknowledged, so that a missing order means something."""
+    """True: the source is queried by time and returns the orders between ``Selection.start`` and ``end``, acknowledged
+    or not; a confirmed order is not acknowledged again. False: it returns everything not yet acknowledged, so that a
+    missing order was acknowledged, and one that is returned again was not."""
 
     acknowledges: Literal["order_number", "source_id"]
     """Which identifier of an order ``acknowledge`` takes."""

@@ -36,6 +36,7 @@ class LedgerDriver:
         fingerprint: str = "t1",
         batch_id: str = "",
         fetched_at: datetime | None = None,
+        windowed: bool = False,
     ) -> dict[str, int]:
         """A batch with these offers."""
         rows = [row | {"part": 0, "row": n} for n, row in enumerate(offers)]
@@ -44,7 +45,10 @@ class LedgerDriver:
         for name in ("suffix", "items"):
             frame[name] = pd.Series([row[name] for row in rows], dtype=object)
         name = batch_id or f"batch-{next(self.batches)}"
-        info = BatchInfo(name, f"{name}/manifest.json", len(rows), fetched_at or datetime.now(UTC), complete)
+        fetched = fetched_at or datetime.now(UTC)
+        info = BatchInfo(
+            name, f"{name}/manifest.json", len(rows), fetched, complete and not windowed, windowed=windowed
+        )
         self.last_batch = name
         return self.ledger.intake.receive(self.ctx, info, frame, fingerprint)
 

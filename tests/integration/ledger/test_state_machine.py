@@ -1,7 +1,8 @@
 """The promise, against a model: whatever happens in whatever order, no lineage is stored twice and none is forgotten.
 
 The model is what the destination has stored. Workers die, answers get lost, attempts are given up and wake up late,
-content changes, versions come, people decide; the ledger is the real one (SQLite).
+content changes, versions come, people decide; the ledger is the real one (SQLite). The source removes what it was told
+from its answer, or (windowed) returns it again and must then be told nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ LEASES = st.sampled_from([-1.0, 30.0])
 KINDS = st.sampled_from(["answered", "lost_after", "lost_before", "refused", "throttled"])
 
 
-def machine(template: Path, driver_class: type) -> type[RuleBasedStateMachine]:
+def machine(template: Path, driver_class: type, *, windowed: bool) -> type[RuleBasedStateMachine]:
     class Promise(RuleBasedStateMachine):
         def __init__(self):
             super().__init__()
@@ -49,6 +50,7 @@ def machine(template: Path, driver_class: type) -> type[RuleBasedStateMachine]:
             self.requests: list[tuple[Any, ...]] = []  # claims whose POST was not made yet
             self.answers: list[AttemptResult] = []  # answers on their way
             self.acknowledged: set[str] = set()
+            self.confirmed: set[tuple[int, int]] = set()  # submission and revision
 
         def teardown(self):
             self.ledger.close()
@@ -72,7 +74,9 @@ def machine(template: Path, driver_class: type) -> type[RuleBasedStateMachine]:
             self.offered[number] = old | {"content_hash": old["content_hash"] + "'"}
 
         def pull(self):
-            self.driver.receive(*[o for o in self.offered.values() if o["order_number"] not in self.acknowledged])
+            removed = set() if windowed else self.acknowledged
+            shown = [o for o in self.offered.values() if o["order_number"] not in removed]
+            self.driver.receive(*shown, windowed=windowed)
 
         def evaluate(self, bad, policy, limit):
             ids = [w.id for w in self.ledger.worklist.to_validate("shop_to_oms", None)]
@@ -202,8 +206,14 @@ def machine(template: Path, driver_class: type) -> type[RuleBasedStateMachine]:
 
         @rule(accepted=st.sampled_from([True, False, None]))
         def acknowledge(self, accepted):
-            due = self.ledger.acknowledgements.due("shop_to_oms", 10)
-            self.ledger.acknowledgements.mark_sent(self.driver.ctx, [d.id for d in due])
+            given_up_s, most = (0.0, 3) if windowed else (None, None)
+            due = self.ledger.acknowledgements.due("shop_to_oms", 10, given_up_s=given_up_s)
+            told = {(work.id, work.revision) for work in self.ledger.worklist.get([d.id for d in due])}
+            if windowed:
+                assert not told & self.confirmed, "told again"
+            self.ledger.acknowledgements.mark_sent(self.driver.ctx, [d.id for d in due], given_up_s)
+            if accepted:
+                self.confirmed |= told
             lives = {d.order_number: self.ledger.queries.find(d.order_number) for d in due}
             for number, rows in lives.items():
                 states = {r["state"] for r in rows if r["order_number"] == number}
@@ -214,7 +224,7 @@ def machine(template: Path, driver_class: type) -> type[RuleBasedStateMachine]:
                 self.acknowledged.update(d.order_number for d in due)
             if accepted is not None:
                 self.ledger.acknowledgements.record_answers(
-                    self.driver.ctx, {d.id: Acknowledgement(accepted) for d in due}
+                    self.driver.ctx, {d.id: Acknowledgement(accepted) for d in due}, most
                 )
 
         @invariant()
@@ -249,9 +259,10 @@ def machine(template: Path, driver_class: type) -> type[RuleBasedStateMachine]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [20])
-def test_no_order_is_lost_or_duplicated_under_any_faults(sqlite_template, driver_class, size):
+@pytest.mark.parametrize("windowed", [False, True], ids=["removes", "windowed"])
+def test_no_order_is_lost_or_duplicated_under_any_faults(sqlite_template, driver_class, size, windowed):
     run_state_machine_as_test(
-        machine(sqlite_template, driver_class),
+        machine(sqlite_template, driver_class, windowed=windowed),
         settings=settings(
             max_examples=size,
             stateful_step_count=30,

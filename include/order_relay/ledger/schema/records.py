@@ -32,7 +32,8 @@ class BatchInfo:
     ``complete``: all orders that the source has not seen acknowledged, so that an absent order was acknowledged.
     ``read_to`` (UTC): the watermark up to which the source was read without a gap. ``from_past``: read for an interval
     of the past, of which a new ledger knows nothing. ``unread``: why orders could not be read, by source id;
-    ``unread_rules``: when they are requested again.
+    ``unread_rules``: when they are requested again. ``windowed``: as ``Source.windowed``, so that a returned order says
+    nothing about its acknowledgement.
     """
 
     batch_id: str
@@ -44,6 +45,7 @@ class BatchInfo:
     from_past: bool = False
     unread: Mapping[str, str] = field(default_factory=dict)
     unread_rules: UnreadRules = UnreadRules()
+    windowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

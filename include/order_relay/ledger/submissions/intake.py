@@ -161,7 +161,8 @@ class _Intake:
         offered = set(self.offers["source_id"])
         rows = [row for row in self.latest.values() if row.source_id in offered]
         self.tx.many(_TOUCH, [{"b_id": row.id, "last_offered_at": self.info.fetched_at} for row in rows])
-        self.tx.many(_ACK_AGAIN, [{"b_id": row.id} for row in rows if row.ack in ("sent", "confirmed")])
+        if not self.info.windowed:
+            self.tx.many(_ACK_AGAIN, [{"b_id": row.id} for row in rows if row.ack in ("sent", "confirmed")])
 
     def _insert(self, pairs: Pairs, reason: str) -> None:
         self._insert_as(pairs, State.RECEIVED, "")
@@ -219,7 +220,7 @@ class _Intake:
         )
 
     def _acknowledge(self, pairs: Pairs, reason: str) -> None:
-        """``_touch`` made it due; ``acknowledgements`` decides whether it may be acknowledged."""
+        """``_touch`` made it due if need be; ``acknowledgements`` decides whether it may be acknowledged."""
 
     def _refresh_review(self, pairs: Pairs, reason: str) -> None:
         """Show the new content in the review of a held order.

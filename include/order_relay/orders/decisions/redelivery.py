@@ -55,7 +55,7 @@ class RedeliveryAction(StrEnum):
     EVALUATE_IN_PLACE = "evaluate_in_place"  # point to the newest batch; validate without a transition
     NOTHING = "nothing"
     REMEMBER = "remember"  # sending, in_doubt: compare the changed content once settled
-    ACKNOWLEDGE = "acknowledge"  # acknowledge (again) if the ledger's rules allow it
+    ACKNOWLEDGE = "acknowledge"  # acknowledge (again) if the ledger's rules allow it and the source needs it
     HOLD_EDITION = "hold_edition"  # insert a second edition of the same source id as held
     REFRESH_REVIEW = "refresh_review"  # held: replace the content and refresh the review
     HOLD = "hold"  # insert or keep, and move to held with the reason (offer -1: keep content and position)

@@ -79,8 +79,8 @@ OTHER_TASKS: Mapping[str, StateAdvice] = {
     ACKNOWLEDGEMENT: StateAdvice(
         "unacknowledged",
         "The source has not confirmed that the order was taken over.",
-        "No action needed. The acknowledgement is repeated. Until then the source may offer the order again, which is "
-        "harmless.",
+        "No action needed. The acknowledgement is repeated until the source confirms it, and the source "
+        "may offer the order again until then, which is harmless.",
         "The source may offer the orders again, which is harmless. Check the task `acknowledge` of the latest run.",
     ),
     LEFT_OUT: StateAdvice(

@@ -103,6 +103,7 @@ def extract(
         reading.from_past,
         offers.unread,
         reading.unread_rules,
+        source.windowed,
     )
     frame = offers.frame()
     if contents is not None and not frame.empty:

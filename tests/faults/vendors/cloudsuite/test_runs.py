@@ -64,6 +64,33 @@ def test_what_the_shop_cancels_before_it_is_paid_is_never_sent(shop: ThreadedSan
     assert clean(shop) == NOTHING
 
 
+def requests(shop: ThreadedSandbox) -> dict[str, int]:
+    """Requests so far that write something, by route, without those for tokens."""
+    counted = shop.report()["requests"].items()
+    writes = {route: sum(by_status.values()) for route, by_status in counted if not route.startswith("GET ")}
+    return {route: number for route, number in writes.items() if "token" not in route}
+
+
+def test_a_second_run_over_the_same_window_sends_and_acknowledges_nothing(shop: ThreadedSandbox, make: Make) -> None:
+    shop.offer([order(n) for n in range(1, 6)])
+    engine = make(states="confirmed, processing")  # acknowledged orders stay in the window
+    engine.run("first")
+    assert {feedback_of(shop, f"1-CS{n}")["state"] for n in range(1, 6)} == {"processing"}
+    written, read = requests(shop), shop.report()["requests"]
+    second = engine.run("second")
+    assert (second.breaches, requests(shop)) == ([], written)
+    details = "GET /api/order/{id}/"
+    again = shop.report()["requests"][details]["200"] - read[details]["200"]
+    assert again == 5, "each order is read once; none is read to be acknowledged"
+    shop.change_order("1-CS3", order_lines=[order(3)["order_lines"][0]])
+    third = engine.run("third")
+    assert (third.breaches, requests(shop)) == ([], written)
+    assert [(row["source_id"], row["reason"]) for row in engine.ledger.queries.held()] == [
+        ("3", "changed_after_import")
+    ]
+    assert clean(shop) == NOTHING
+
+
 def test_hours_without_a_run_lose_nothing(shop: ThreadedSandbox, make: Make) -> None:
     engine = make()
     engine.run("before")

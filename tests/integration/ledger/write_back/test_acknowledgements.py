@@ -94,6 +94,67 @@ def test_absence_confirms_an_acknowledgement_that_was_refused_or_not_answered(dr
     assert "N-1" in driver.due(), "the source offers it again after all"
 
 
+def acknowledge(driver, answer, *ids):
+    driver.ledger.acknowledgements.mark_sent(driver.ctx, ids, 0.0)
+    driver.ledger.acknowledgements.record_answers(driver.ctx, dict.fromkeys(ids, answer), 3)
+
+
+def due_at_window(driver, given_up_s=0.0):
+    return [one.order_number for one in driver.ledger.acknowledgements.due(NAME, 100, given_up_s=given_up_s)]
+
+
+YES, NO = Acknowledgement(accepted=True), Acknowledgement(accepted=False, message="locked")
+
+
+def test_a_windowed_source_that_confirmed_an_order_is_told_nothing_when_it_returns_it(driver):
+    acknowledge(driver, YES, driver.imported("1"))
+    driver.receive(offer("2", lineage="L"), offer("3", lineage="L"))
+    (winner,) = driver.make_ready(*driver.resolve())[0]
+    driver.claim(winner)
+    driver.settle(winner, SendOutcome.IMPORTED, status=201, oms_id="OMS3")
+    driver.receive(offer("4"))
+    driver.ledger.validation.quarantine(driver.ctx, [(driver.work("4"), BAD)])
+    driver.ledger.bulk.discard(driver.ctx, [driver.work("4").id], "a test order")
+    acknowledge(driver, YES, *[driver.work(s).id for s in "234"])
+    again = [offer("1"), offer("2", lineage="L"), offer("3", lineage="L"), offer("4")]
+    assert [driver.state(s) for s in "1234"] == ["imported", "superseded", "imported", "discarded"]
+    driver.receive(*again, windowed=True)
+    assert due_at_window(driver) == []
+    assert {driver.row(s)["ack"] for s in "1234"} == {"confirmed"}
+    driver.receive(*again)
+    assert driver.due() == ["N-1", "N-2", "N-3", "N-4"], "a source that removes lost the acknowledgements"
+
+
+def test_a_change_after_the_import_is_seen_at_a_windowed_source_and_the_revision_is_told_once(driver):
+    acknowledge(driver, YES, driver.imported("1"))
+    edited = offer("1", content_hash="changed")
+    driver.receive(edited, windowed=True)
+    assert (driver.row("1", 1)["state"], driver.row("1", 2)["state"]) == ("imported", "held")
+    assert (driver.row("1", 2)["reason"], due_at_window(driver)) == ("changed_after_import", [])
+    driver.ledger.decisions.decide("N-1", "discard", "keep the first", "ann")
+    assert due_at_window(driver) == ["N-1"]
+    acknowledge(driver, YES, driver.work("1").id)
+    driver.receive(edited, windowed=True)
+    assert due_at_window(driver) == []
+
+
+@pytest.mark.parametrize("answer", [NO, None], ids=["refused", "no answer"])
+def test_what_a_windowed_source_did_not_confirm_stays_due_whether_it_returns_the_order_or_not(driver, answer):
+    number = driver.imported("1")
+    driver.ledger.acknowledgements.mark_sent(driver.ctx, [number], 0.0)
+    if answer is not None:
+        driver.ledger.acknowledgements.record_answers(driver.ctx, {number: answer}, 3)
+    driver.receive(windowed=True)
+    assert due_at_window(driver) == ["N-1"], "absence confirms nothing"
+    driver.receive(offer("1"), windowed=True)
+    assert due_at_window(driver) == ["N-1"]
+    if answer is None:
+        assert due_at_window(driver, given_up_s=900.0) == [], "its answer may still be on its way"
+    acknowledge(driver, YES, number)
+    driver.receive(offer("1"), windowed=True)
+    assert due_at_window(driver) == []
+
+
 def test_the_exact_string_is_acknowledged_in_slices(driver):
     driver.receive(offer("1", order_number=" N/1 é "), offer("2"), offer("3"))
     ids = driver.make_ready(*driver.resolve())[0]

@@ -29,6 +29,7 @@ class Shop:
     documents: list[Any] = field(default_factory=list)
     error: Exception | None = None
     account = "source:https://shop.example/a"
+    windowed = False
     format = SimpleNamespace(name="shop", mapping={"identity": IDENTITY})
     asked: list[Any] = field(default_factory=list)
 
