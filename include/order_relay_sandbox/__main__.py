@@ -9,8 +9,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from order_relay_sandbox.discovery import stand_ins, with_role
 from order_relay_sandbox.scenario import Scenario, shipped
 from order_relay_sandbox.serving import HOST, running
@@ -21,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         scenario = _scenario(options)
-    except (ValidationError, OSError) as wrong:
+    except (ValueError, OSError) as wrong:
         sys.stderr.write(f"scenario: {wrong}\n")
         return 2
     asyncio.run(_serve(scenario, options))

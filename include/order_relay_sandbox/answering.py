@@ -1,24 +1,42 @@
-"""Faulty responses shared by all vendors: cut, hanging, slow, empty, HTML, redirects, bare statuses."""
+"""Faulty responses shared by all stand-ins: cut, hanging, slow, empty, oversized, HTML, redirects, bare statuses."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from order_relay_sandbox.faults import Rule
+if TYPE_CHECKING:
+    from order_relay_sandbox.faults import Fault
 
-COMMON_ANSWERS = ("ok", "cut", "cut_body", "hang", "slow", "empty", "html")
+COMMON_ANSWERS = (
+    "ok",
+    "cut",
+    "cut_body",
+    "hang",
+    "slow",
+    "empty",
+    "html",
+    "oversized",
+    "wrong_type",
+    "redirect",
+)
 OUTCOME: web.RequestKey[str] = web.RequestKey("outcome", str)
 """Recorded by the audit instead of an HTTP status if a fault closed the connection."""
 
 HTML_PAGE = "<!DOCTYPE html><html><head><title>Service</title></head><body><h1>It works</h1></body></html>"
+OVERSIZED_BYTES = 512 * 2**20
+ELSEWHERE = "http://elsewhere.invalid/"
 
 _POLL_S = 0.2
+_PIECE = b" " * 2**20
 
 
-def require_answer(name: str, own: tuple[str, ...]) -> None:
+def require_answer(name: str, own: tuple[str, ...] = ()) -> None:
     """Raise ``ValueError`` unless ``name`` is a common answer, one of ``own``, or an HTTP status."""
     if name in COMMON_ANSWERS or name in own or (name.isdigit() and 200 <= int(name) <= 599):
         return
@@ -40,9 +58,7 @@ async def cut_in_body(request: web.Request, normal: web.Response) -> web.StreamR
     response.content_length = max(len(body), 2)
     await response.prepare(request)
     await response.write(body[: len(body) // 2])
-    request[OUTCOME] = "cut"
-    if request.transport is not None:
-        request.transport.abort()
+    cut(request)
     return response
 
 
@@ -56,36 +72,61 @@ async def hang(request: web.Request, seconds: float) -> web.Response:
     return cut(request)
 
 
+async def oversize(request: web.Request) -> web.StreamResponse:
+    """Send JSON that does not end before ``OVERSIZED_BYTES``, unless the caller disconnects."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    try:
+        await response.write(b"[")
+        for _ in range(OVERSIZED_BYTES // len(_PIECE)):
+            await response.write(_PIECE)
+        await response.write_eof(b"]")
+    except ConnectionError:
+        request[OUTCOME] = "cut"
+    return response
+
+
 async def give(
-    request: web.Request, rule: Rule, normal: web.Response, bare: Callable[[int, Rule], web.Response]
+    request: web.Request, fault: Fault, normal: web.Response, bare: Callable[[int], web.Response]
 ) -> web.StreamResponse:
-    """The response of ``rule``. ``bare`` creates the vendor's response for an HTTP status."""
-    name = rule.answer
+    """The response of ``fault``. ``bare`` creates the vendor's response for an HTTP status."""
+    name = fault.answer
     if name.isdigit():
-        return _status(request, int(name), rule, bare)
+        return _status(request, fault, bare(int(name)))
     if name == "hang":
-        return await hang(request, rule.seconds)
+        return await hang(request, fault.seconds)
     if name == "cut_body":
         return await cut_in_body(request, normal)
+    if name == "oversized":
+        return await oversize(request)
     if name == "slow":
-        await asyncio.sleep(rule.seconds)
-        return normal
-    return {"ok": lambda: normal, "cut": lambda: cut(request), "empty": _empty, "html": _page}[name]()
+        await asyncio.sleep(fault.seconds)
+    return cut(request) if name == "cut" else _changed(name, normal)
 
 
-def _empty() -> web.Response:
-    return web.Response(status=200, content_type="application/json")
+def _changed(name: str, normal: web.Response) -> web.Response:
+    if name == "empty":
+        return web.Response(status=200, content_type="application/json")
+    if name == "html":
+        return web.Response(text=HTML_PAGE, content_type="text/html")
+    if name == "redirect":
+        return web.Response(status=302, headers={"Location": ELSEWHERE})
+    if name == "wrong_type":
+        normal.content_type = "text/html"
+    return normal
 
 
-def _page() -> web.Response:
-    return web.Response(text=HTML_PAGE, content_type="text/html")
-
-
-def _status(request: web.Request, status: int, rule: Rule, bare: Callable[[int, Rule], web.Response]) -> web.Response:
-    response = bare(status, rule)
-    if 300 <= status < 400:
+def _status(request: web.Request, fault: Fault, response: web.Response) -> web.Response:
+    if 300 <= response.status < 400:
         # To the same URL: a client that follows a 307 posts the order again.
         response.headers["Location"] = request.path_qs
-    if rule.retry_after_s is not None:
-        response.headers["Retry-After"] = f"{rule.retry_after_s:g}"
+    if fault.retry_after_s is not None:
+        response.headers["Retry-After"] = _retry_after(fault.retry_after_s, fault.retry_after_as)
     return response
+
+
+def _retry_after(seconds: float, form: str) -> str:
+    """The header's value: seconds, or an HTTP date."""
+    if form == "date":
+        return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    return f"{seconds:g}"

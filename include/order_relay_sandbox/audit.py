@@ -48,6 +48,7 @@ class Audit:
         self.forbidden_imports: dict[str, str] = {}
         self.requests: dict[str, Counter[str]] = defaultdict(Counter)
         self.login_failures: Counter[str] = Counter()
+        self.spoiled: dict[str, Counter[str]] = defaultdict(Counter)
         self.in_flight: Counter[str] = Counter()
         self.in_flight_max: Counter[str] = Counter()
 
@@ -118,6 +119,7 @@ class Audit:
             "requests_in_flight_max": self.in_flight_max[""],
             "in_flight_max_by_route": {route: n for route, n in self.in_flight_max.items() if route},
             "login_failures": dict(self.login_failures),
+            "spoiled": {vendor: dict(counts) for vendor, counts in self.spoiled.items()},
         }
 
     def _by_source(self, stored: Mapping[str, ImportRecord]) -> dict[str, dict[str, Any]]:

@@ -1,30 +1,29 @@
-"""Fault rules, which select calls; shared by all vendors.
+"""Faults of a scenario and the selectors that decide which calls they apply to; shared by all stand-ins.
 
-A rule has a place (``at``), the effect of the request (``effect``) and the response (``answer``). Its selectors decide
-which calls it applies to. They are combined with *and*; a rule without selectors applies to every call.
+Selectors are combined with *and*; a fault without selectors applies to every call at its place. The first fault that
+applies wins; each counts every call at its place.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from order_relay_sandbox.answering import require_answer
 
-class Rule(BaseModel):
-    """One fault of a scenario. Vendors restrict ``at`` and ``answer`` to their places and answers.
 
-    ``effect``: ``done`` = the request takes effect before the response, ``none`` = it never does,
-    ``later`` = it does after ``later_s``. ``seconds`` applies to the answers ``hang`` and ``slow``.
+class Fault(BaseModel):
+    """What faults have in common: their response, and which calls they apply to.
+
+    ``seconds`` applies to the answers ``hang`` and ``slow``, ``retry_after_s`` to statuses.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    at: str
-    effect: Literal["done", "none", "later"] = "none"
     answer: str = "ok"
     every: int | None = Field(default=None, ge=1, description="every n-th call at this place")
     first: int | None = Field(default=None, ge=0, description="the first n calls at this place")
@@ -33,30 +32,86 @@ class Rule(BaseModel):
     probability: float | None = Field(default=None, ge=0, le=1, description="random, repeatable by seed")
     times: int | None = Field(default=None, ge=0, description="maximum number per order")
     seconds: float = Field(default=30.0, ge=0)
-    later_s: float = Field(default=60.0, ge=0)
     retry_after_s: float | None = Field(default=None, ge=0)
+    retry_after_as: Literal["seconds", "date"] = "seconds"
 
     @field_validator("answer", mode="before")
     @classmethod
     def _status_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
+    @property
+    def place(self) -> str:
+        """The place whose calls this fault counts."""
+        raise NotImplementedError
 
-class RuleBook:
-    """The rules of one vendor with their counters. Not thread-safe; used in the server's event loop."""
 
-    def __init__(self, rules: Sequence[Rule], seed: int = 0) -> None:
+class Rule(Fault):
+    """One of a vendor's own ``faults``. Vendors restrict ``at`` and ``answer`` to their places and answers.
+
+    ``effect``: ``done`` = the request takes effect before the response, ``none`` = it never does,
+    ``later`` = it does after ``later_s``.
+    """
+
+    at: str
+    effect: Literal["done", "none", "later"] = "none"
+    later_s: float = Field(default=60.0, ge=0)
+
+    @property
+    def place(self) -> str:
+        """See the base class."""
+        return self.at
+
+    @property
+    def prevents(self) -> bool:
+        """Whether the request has no effect."""
+        return self.effect == "none" and self.answer not in ("ok", "slow")
+
+
+class Spoil(Fault):
+    """A fault that every stand-in has, at the routes of one purpose.
+
+    ``when``: ``before`` = the request is not processed; ``after`` = it is, and its response, if it is a success, is
+    replaced. Only such calls are counted.
+    """
+
+    purpose: str
+    when: Literal["before", "after"] = "before"
+    answer: str
+
+    @field_validator("answer")
+    @classmethod
+    def _known(cls, answer: str) -> str:
+        require_answer(answer)
+        return answer
+
+    @property
+    def place(self) -> str:
+        """See the base class."""
+        return f"{self.when} {self.purpose}"
+
+
+F = TypeVar("F", bound=Fault)
+
+
+class RuleBook(Generic[F]):
+    """Faults with their counters. Not thread-safe; used in the server's event loop."""
+
+    def __init__(self, rules: Iterable[F], seed: int = 0) -> None:
         self._rules = tuple(rules)
         self._seed = seed
         self._calls: Counter[int] = Counter()
         self._applied: Counter[tuple[int, str]] = Counter()
         self._seen: Counter[tuple[int, str]] = Counter()
 
-    def pick(self, at: str, key: str = "") -> Rule | None:
-        """The first rule that applies to this call for order ``key``; every rule of the place counts the call."""
-        chosen: Rule | None = None
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def pick(self, place: str, key: str = "") -> F | None:
+        """The first fault that applies to this call for order ``key``; every fault of the place counts the call."""
+        chosen: F | None = None
         for number, rule in enumerate(self._rules):
-            if rule.at != at or (rule.orders is not None and key not in rule.orders):
+            if rule.place != place or (rule.orders is not None and key not in rule.orders):
                 continue
             self._calls[number] += 1
             if chosen is None and self._applies(number, rule, key):
@@ -64,7 +119,7 @@ class RuleBook:
                 chosen = rule
         return chosen
 
-    def _applies(self, number: int, rule: Rule, key: str) -> bool:
+    def _applies(self, number: int, rule: Fault, key: str) -> bool:
         call = self._calls[number] - rule.after
         if call < 1 or (rule.first is not None and call > rule.first):
             return False

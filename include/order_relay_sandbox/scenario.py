@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from order_relay_sandbox.discovery import stand_ins
-from order_relay_sandbox.stand_in import Switches
+from order_relay_sandbox.stand_in import StandIn, Switches
 
 
 class Scenario(BaseModel):
@@ -35,9 +35,12 @@ class Scenario(BaseModel):
     @classmethod
     def of(cls, switches: Mapping[str, Any] | None = None) -> Scenario:
         """Create from a mapping; raises ``ValueError`` (pydantic's) for unknown or invalid switches."""
-        return _model(tuple((name, found.switches_model) for name, found in stand_ins().items())).model_validate(
-            switches or {}
-        )
+        vendors = stand_ins()
+        models = tuple((name, found.switches_model) for name, found in vendors.items())
+        scenario = _model(models).model_validate(switches or {})
+        for name, found in vendors.items():
+            _require_purposes(name, found, getattr(scenario, name))
+        return scenario
 
     def changed(self, changes: Mapping[str, Any]) -> Scenario:
         """A copy with some switches changed: objects are merged, lists and single values replaced."""
@@ -49,6 +52,15 @@ def _model(vendors: tuple[tuple[str, type[Switches]], ...]) -> type[Scenario]:
     """The scenario with the switches of these stand-ins."""
     fields: dict[str, Any] = {name: (switches, Field(default_factory=switches)) for name, switches in vendors}
     return create_model("Scenario", __base__=Scenario, **fields)
+
+
+def _require_purposes(name: str, found: type[StandIn[Any]], switches: Switches) -> None:
+    purposes = {route.purpose for route in found.routes()}
+    unknown = {fault.purpose for fault in switches.spoil} - purposes
+    if unknown:
+        raise ValueError(
+            f"{name}.spoil: unknown purpose {', '.join(sorted(unknown))}; available: {', '.join(sorted(purposes))}"
+        )
 
 
 def shipped() -> dict[str, Path]:

@@ -13,6 +13,7 @@ from aiohttp import web
 from order_relay_sandbox.answering import OUTCOME
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.discovery import stand_ins, with_role
+from order_relay_sandbox.faults import Spoil
 from order_relay_sandbox.raw_json import split_array
 from order_relay_sandbox.scenario import Scenario
 from order_relay_sandbox.stand_in import VENDORS, RawOrder, Route, StandIn
@@ -115,10 +116,22 @@ class Sandbox:
             vendor = self._vendors[name]
             if vendor.switches.latency_ms:
                 await asyncio.sleep(vendor.switches.latency_ms / 1000)
-            response: web.StreamResponse = await getattr(vendor, route.handler or route.purpose)(request)
-            return response
+            key = await vendor.order_of(request) if vendor.spoils else ""
+            if fault := vendor.spoils.pick(f"before {route.purpose}", key):
+                return await self._spoiled(request, vendor, fault, web.json_response({}))
+            normal: web.StreamResponse = await getattr(vendor, route.handler or route.purpose)(request)
+            if normal.status >= 400 or OUTCOME in request or not isinstance(normal, web.Response):
+                return normal
+            fault = vendor.spoils.pick(f"after {route.purpose}", key)
+            return normal if fault is None else await self._spoiled(request, vendor, fault, normal)
 
         return handle
+
+    async def _spoiled(
+        self, request: web.Request, vendor: StandIn[Any], fault: Spoil, normal: web.Response
+    ) -> web.StreamResponse:
+        self.audit.spoiled[vendor.name][f"{fault.place}: {fault.answer}"] += 1
+        return await vendor.give(request, fault, normal)
 
     @web.middleware
     async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:

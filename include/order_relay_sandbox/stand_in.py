@@ -5,14 +5,15 @@ Each is a module ``stand_in.py`` in a vendor's folder, whose member ``STAND_IN``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from order_relay_sandbox import answering
 from order_relay_sandbox.audit import Audit
-from order_relay_sandbox.faults import RuleBook
+from order_relay_sandbox.faults import Fault, Rule, RuleBook, Spoil
 
 Role = Literal["source", "destination", "status_source"]
 RawOrder = Mapping[str, Any] | bytes
@@ -28,6 +29,7 @@ class Switches(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     latency_ms: float = Field(default=0.0, ge=0, description="added to every call")
+    spoil: tuple[Spoil, ...] = Field(default=(), description="responses to replace, by the purpose of the route")
 
 
 S = TypeVar("S", bound=Switches)
@@ -75,11 +77,33 @@ class StandIn(Generic[S]):
     def switch(self, switches: S) -> None:
         """Apply other switches and reset the counters of fault rules."""
         self.switches = switches
-        self.rules = RuleBook(getattr(switches, "faults", ()), self.seed)
+        self.rules: RuleBook[Rule] = RuleBook(getattr(switches, "faults", ()), self.seed)
+        self.spoils = RuleBook(switches.spoil, self.seed)
 
-    def routes(self) -> Iterable[Route]:
+    @classmethod
+    def routes(cls) -> Iterable[Route]:
         """The vendor's paths."""
         raise NotImplementedError
+
+    async def serve(
+        self, request: web.Request, place: str, work: Callable[[], web.Response], key: str = ""
+    ) -> web.StreamResponse:
+        """Process a request for order ``key`` unless a rule of ``faults`` prevents it; respond as the rule says."""
+        rule = self.rules.pick(place, key)
+        normal = web.json_response({}) if rule is not None and rule.prevents else work()
+        return normal if rule is None else await self.give(request, rule, normal)
+
+    async def give(self, request: web.Request, fault: Fault, normal: web.Response) -> web.StreamResponse:
+        """The response of a fault; ``normal`` is the one without it."""
+        return await answering.give(request, fault, normal, self.bare)
+
+    def bare(self, status: int) -> web.Response:
+        """The vendor's response of this HTTP status, for a fault."""
+        return web.Response(status=status, text=answering.HTML_PAGE, content_type="text/html")
+
+    async def order_of(self, request: web.Request) -> str:
+        """The external id of the one order that a request is about, for rules; empty if unknown."""
+        return ""
 
     def control_routes(self) -> Sequence[web.RouteDef]:
         """Paths for tests and demonstrations, below ``/_<name>/``, which the real vendor does not have."""

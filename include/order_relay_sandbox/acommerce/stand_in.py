@@ -10,13 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
-from order_relay_sandbox import answering
 from order_relay_sandbox.acommerce import control
 from order_relay_sandbox.acommerce.hooks import HookBook
 from order_relay_sandbox.acommerce.store import NAME, Event, StatusOrder, StatusStore
 from order_relay_sandbox.acommerce.switches import LIST_ANSWERS, AcommerceSwitches
 from order_relay_sandbox.audit import Audit
-from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.gate import RateLimit, Tokens
 from order_relay_sandbox.stand_in import Route, StandIn
 
@@ -48,7 +46,8 @@ class AcommerceVendor(StandIn[AcommerceSwitches]):
         """Generate orders with histories."""
         self.store.generate(count, seed)
 
-    def routes(self) -> list[Route]:
+    @classmethod
+    def routes(cls) -> list[Route]:
         """The vendor's paths."""
         scope = "/channel/{channel}"
         return [
@@ -130,7 +129,7 @@ class AcommerceVendor(StandIn[AcommerceSwitches]):
         if rule is not None and rule.answer in LIST_ANSWERS:
             return self._spoiled(request, rule.answer, records)
         normal = web.json_response(records, headers=headers)
-        return normal if rule is None else await answering.give(request, rule, normal, _bare)
+        return normal if rule is None else await self.give(request, rule, normal)
 
     def _page(self, request: web.Request) -> int:
         """The requested page number; raises ``ValueError``."""
@@ -206,6 +205,10 @@ class AcommerceVendor(StandIn[AcommerceSwitches]):
             return _error(404, "Not Found")
         return web.Response(status=204)
 
+    def bare(self, status: int) -> web.Response:
+        """aCommerce's error of this status."""
+        return _error(status, "refused by the scenario")
+
     def _refusal(self, request: web.Request) -> web.Response | None:
         if not self._tokens.use(request.headers.get("X-Subject-Token", "")):
             return _error(401, "Unauthorized")
@@ -222,9 +225,7 @@ class AcommerceVendor(StandIn[AcommerceSwitches]):
         return response
 
     async def _give(self, request: web.Request, at: str, value: Any, status: int = 200) -> web.StreamResponse:
-        normal = web.json_response(value, status=status)
-        rule = self.rules.pick(at)
-        return normal if rule is None else await answering.give(request, rule, normal, _bare)
+        return await self.serve(request, at, lambda: web.json_response(value, status=status))
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -236,10 +237,6 @@ def _moment(text: str | None) -> datetime | None:
 
 def _error(status: int, message: str) -> web.Response:
     return web.json_response({"code": status, "message": message}, status=status)
-
-
-def _bare(status: int, rule: Rule) -> web.Response:
-    return _error(status, "refused by the scenario")
 
 
 STAND_IN = AcommerceVendor

@@ -6,8 +6,6 @@ from typing import Any
 
 from aiohttp import web
 
-from order_relay_sandbox.faults import Rule
-
 _DETAILS = {
     401: "Authentication credentials were not provided or are wrong.",
     403: "You do not have permission to do this.",
@@ -44,7 +42,7 @@ def throttled(seconds: float) -> web.Response:
     return response
 
 
-def bare(status: int, rule: Rule) -> web.Response:
+def bare(status: int) -> web.Response:
     """The most likely response for an HTTP status requested by a rule."""
     if status in _DETAILS:
         return detail(status)

@@ -8,7 +8,6 @@ from typing import Any
 
 from aiohttp import web
 
-from order_relay_sandbox import answering
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.cloudsuite import control, delivery, errors, feedback, reading, rendering, writing
 from order_relay_sandbox.cloudsuite.errors import Refused
@@ -65,7 +64,8 @@ class CloudSuiteVendor(StandIn[CloudSuiteSwitches]):
         """Add orders, confirmed now by default; one with a known id replaces that order."""
         return len([self.store.offer(order, kind) for order in orders])
 
-    def routes(self) -> list[Route]:
+    @classmethod
+    def routes(cls) -> list[Route]:
         """The vendor's paths, each also without its final slash."""
         token = "/realms/{realm}/protocol/openid-connect/token"  # noqa: S105 (a path)
         slashless = [route._replace(path=route.path.removesuffix("/")) for route in _ROUTES]
@@ -106,7 +106,7 @@ class CloudSuiteVendor(StandIn[CloudSuiteSwitches]):
             issued = self._tokens.issue(self.switches.token_lifetime_s, self.switches.token_calls, "openid")
             return web.json_response(issued)
 
-        return await self._serve(request, "token", issue)
+        return await self.serve(request, "token", issue)
 
     async def list_orders(self, request: web.Request) -> web.StreamResponse:
         """GET: summaries, page by page."""
@@ -123,7 +123,7 @@ class CloudSuiteVendor(StandIn[CloudSuiteSwitches]):
         if rule is not None and rule.answer in LIST_ANSWERS:
             return reading.spoiled(envelope, rule.answer)
         normal = web.json_response(envelope)
-        return normal if rule is None else await answering.give(request, rule, normal, errors.bare)
+        return normal if rule is None else await self.give(request, rule, normal)
 
     def _shift(self, orders: list[Order]) -> None:
         """Between two pages, remove an order from the list or add one, depending on the switches."""
@@ -244,20 +244,25 @@ class CloudSuiteVendor(StandIn[CloudSuiteSwitches]):
         refused = self._refusal(request)
         if refused is not None:
             return refused
-        return await self._serve(request, at, work, key)
+        return await self.serve(request, at, work, key)
 
-    async def _serve(
-        self, request: web.Request, at: str, work: Callable[[], web.Response], key: str = ""
+    async def serve(
+        self, request: web.Request, place: str, work: Callable[[], web.Response], key: str = ""
     ) -> web.StreamResponse:
-        """Execute the request unless a rule prevents it, and respond as the rule specifies."""
-        rule = self.rules.pick(at, key)
-        if rule is not None and rule.effect == "none" and rule.answer not in ("ok", "slow"):
-            return await answering.give(request, rule, web.json_response({}), errors.bare)
+        """See the base class; refusals become responses."""
         try:
-            normal = work()
+            return await super().serve(request, place, work, key)
         except Refused as refused:
             return refused.answer()
-        return normal if rule is None else await answering.give(request, rule, normal, errors.bare)
+
+    def bare(self, status: int) -> web.Response:
+        """CloudSuite's assumed error of this status."""
+        return errors.bare(status)
+
+    async def order_of(self, request: web.Request) -> str:
+        """Web shop and reference."""
+        order = self.store.find(request.match_info.get("id", ""))
+        return "" if order is None else order.external_id
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         """Check final slash, rate limit and token. Returns a response if the request is refused."""

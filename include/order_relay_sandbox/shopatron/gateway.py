@@ -9,8 +9,6 @@ from typing import Any
 
 from aiohttp import web
 
-from order_relay_sandbox.faults import Rule
-
 CODES = {
     5000: ("GENERIC_OK", 200),
     5001: ("GENERIC_UNAVAILABLE", 503),
@@ -52,7 +50,7 @@ def throttled(answer: str, retry_after_s: float | None) -> web.Response:
     return mashery(http, "ERR_403_DEVELOPER_OVER_QPS", "Developer Over Qps", retry_after_s)
 
 
-def bare(status: int, rule: Rule) -> web.Response:
+def bare(status: int) -> web.Response:
     """The most likely response for an HTTP status requested by a rule."""
     if status in _GATEWAY:
         return mashery(status, _GATEWAY[status], "Gateway")

@@ -10,13 +10,13 @@ from typing import Any
 
 from aiohttp import web
 
-from order_relay_sandbox import answering
 from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.faults import Fault
 from order_relay_sandbox.gate import RateLimit, Tokens, bearer
 from order_relay_sandbox.shopatron import gateway, reading
 from order_relay_sandbox.shopatron.checks import MISSING, Problem, problems
 from order_relay_sandbox.shopatron.store import Order, OrderBook, total_of
-from order_relay_sandbox.shopatron.switches import ShopatronRule, ShopatronSwitches
+from order_relay_sandbox.shopatron.switches import ShopatronSwitches
 from order_relay_sandbox.stand_in import Option, Route, StandIn
 
 NAME = "shopatron"
@@ -41,7 +41,8 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
         self._rate = RateLimit()
         super().__init__(switches, audit, seed)
 
-    def routes(self) -> list[Route]:
+    @classmethod
+    def routes(cls) -> list[Route]:
         """The vendor's paths."""
         return [
             Route("POST", "/oauthserver/oauth2/token", "token"),
@@ -77,9 +78,9 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
     async def token(self, request: web.Request) -> web.StreamResponse:
         """Issue a bearer token for API key and secret."""
         form = await request.post()
-        rule = self._rule("token")
-        if rule is not None and rule.effect != "done":
-            return await self._give(request, rule, web.Response())
+        return await self.serve(request, "token", lambda: self._issue(request, form))
+
+    def _issue(self, request: web.Request, form: Mapping[str, Any]) -> web.Response:
         if not gateway.basic_matches(
             request.headers.get("Authorization", ""), self.switches.api_key, self.switches.secret
         ):
@@ -87,8 +88,7 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
             return web.json_response({"error": "invalid_client"}, status=401)
         if form.get("grant_type") != "client_credentials":
             return web.json_response({"error": "unsupported_grant_type"}, status=400)
-        normal = web.json_response(self._tokens.issue(self.switches.token_lifetime_s, self.switches.token_calls, "oms"))
-        return normal if rule is None else await self._give(request, rule, normal)
+        return web.json_response(self._tokens.issue(self.switches.token_lifetime_s, self.switches.token_calls, "oms"))
 
     async def import_order(self, request: web.Request) -> web.StreamResponse:
         """POST importOrder: validate, store and respond, or fail as the scenario specifies."""
@@ -97,18 +97,17 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
         if refused is not None:
             return refused
         body = _parsed(raw)
-        key = body.get("externalOrderID") if isinstance(body, Mapping) else None
-        key = key if isinstance(key, str) else ""
+        key = _key(body)
         self.audit.posted(key)
-        rule = self._rule("import", key)
-        if rule is not None and rule.effect == "none" and rule.answer not in ("ok", "slow"):
-            return await self._give(request, rule, self._success(None))
+        rule = self.rules.pick("import", key)
+        if rule is not None and rule.prevents:
+            return await self.give(request, rule, self._success(None))
         wrong = self._refusal(body)
         if wrong is not None:
             return wrong
         later = rule is not None and rule.effect == "later"
         normal = self._take(body, raw, later_s=rule.later_s if rule is not None and later else None)
-        return normal if rule is None else await self._give(request, rule, normal)
+        return normal if rule is None else await self.give(request, rule, normal)
 
     async def search(self, request: web.Request) -> web.StreamResponse:
         """GET order/?parameters, page by page."""
@@ -128,9 +127,17 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
         refused = self._admit(request)
         if refused is not None:
             return refused
-        rule = self._rule(at)
+        rule = self.rules.pick(at)
         normal: web.Response = answer()
-        return normal if rule is None else await self._give(request, rule, normal)
+        return normal if rule is None else await self.give(request, rule, normal)
+
+    def bare(self, status: int) -> web.Response:
+        """The gateway's or the OMS's error of this status."""
+        return gateway.bare(status)
+
+    async def order_of(self, request: web.Request) -> str:
+        """The external id in an import body."""
+        return _key(_parsed(await request.read()))
 
     def _refusal(self, body: Any) -> web.Response | None:
         if body is None:
@@ -181,16 +188,17 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
                 content |= {"success": False, "error": "one item was dropped"}
         return web.json_response(content, status=self.switches.success_http)
 
-    async def _give(self, request: web.Request, rule: ShopatronRule, normal: web.Response) -> web.StreamResponse:
-        if rule.answer == "no_id":
+    async def give(self, request: web.Request, fault: Fault, normal: web.Response) -> web.StreamResponse:
+        """The OMS's own faulty responses, and those common to all vendors."""
+        if fault.answer == "no_id":
             return web.json_response({"orderStatus": "READY", "message": "accepted"}, status=normal.status)
-        if rule.answer == "error_in_200":
+        if fault.answer == "error_in_200":
             return web.json_response({"status": "error", "message": "the catalog is closed"}, status=200)
-        if rule.answer.startswith("throttle_"):
-            return gateway.throttled(rule.answer, rule.retry_after_s)
-        if rule.answer == "bad_key":
+        if fault.answer.startswith("throttle_"):
+            return gateway.throttled(fault.answer, fault.retry_after_s)
+        if fault.answer == "bad_key":
             return gateway.mashery(403, "ERR_403_DEVELOPER_INACTIVE", "Developer Inactive")
-        return await answering.give(request, rule, normal, gateway.bare)
+        return await super().give(request, fault, normal)
 
     def _admit(self, request: web.Request) -> web.Response | None:
         """Check rate limit, API key and token. Returns a response if the request is refused."""
@@ -200,12 +208,8 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
         if not self._rate.admits(self.switches.requests_per_s):
             return gateway.throttled(self.switches.over_rate_answer, 1.0)
         if not self._tokens.use(bearer(request.headers.get("Authorization", ""))):
-            return gateway.bare(self.switches.expired_http, ShopatronRule())
+            return gateway.bare(self.switches.expired_http)
         return None
-
-    def _rule(self, at: str, key: str = "") -> ShopatronRule | None:
-        rule = self.rules.pick(at, key)
-        return rule if isinstance(rule, ShopatronRule) else None
 
 
 def _parsed(raw: bytes) -> Any:
@@ -218,6 +222,11 @@ def _parsed(raw: bytes) -> Any:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _key(body: Any) -> str:
+    key = body.get("externalOrderID") if isinstance(body, Mapping) else None
+    return key if isinstance(key, str) else ""
 
 
 def _words(found: list[Problem]) -> str:

@@ -1,4 +1,4 @@
-"""The streamed response of GET new_orders, including malformed variants."""
+"""The response of GET new_orders, including malformed variants."""
 
 from __future__ import annotations
 
@@ -7,40 +7,34 @@ from collections.abc import Iterator, Sequence
 
 from aiohttp import web
 
-from order_relay_sandbox.answering import OUTCOME
-
 _HEAD, _TAIL = b'{"status":"success","error":null,"data":[', b"]}"
 _PER_WRITE = 32
 
 
-async def stream(
-    request: web.Request, orders: Sequence[bytes], fault: str, *, compress: bool, drip_s: float
-) -> web.StreamResponse:
-    """Write the envelope in pieces, spread over ``drip_s`` seconds."""
-    response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
-    if compress:
-        response.enable_compression(web.ContentCoding.gzip)
+_TYPE = {"Content-Type": "application/json; charset=utf-8"}
+
+
+def whole(orders: Sequence[bytes], fault: str = "") -> web.Response:
+    """The envelope in one piece."""
+    return web.Response(body=b"".join(_pieces(orders, fault)), headers=_TYPE)
+
+
+async def drip(request: web.Request, orders: Sequence[bytes], seconds: float) -> web.StreamResponse:
+    """Write the envelope in pieces, spread over ``seconds``."""
+    response = web.StreamResponse(headers=_TYPE)
     await response.prepare(request)
-    if fault == "cut_body":
-        whole = b"".join(_normal(orders))
-        await response.write(whole[: len(whole) * 2 // 3])
-        request[OUTCOME] = "cut"
-        if request.transport is not None:
-            request.transport.abort()
-        return response
-    pause_s = drip_s / (len(orders) // _PER_WRITE + 2)
-    for piece in _pieces(orders, fault):
+    pause_s = seconds / (len(orders) // _PER_WRITE + 2)
+    for piece in _normal(orders):
         await response.write(piece)
-        if drip_s:
-            await asyncio.sleep(pause_s)
+        await asyncio.sleep(pause_s)
     await response.write_eof()
     return response
 
 
 def _pieces(orders: Sequence[bytes], fault: str) -> Iterator[bytes]:
     if fault == "truncated":
-        whole = b"".join(_normal(orders))
-        yield whole[: len(whole) * 2 // 3]
+        entire = b"".join(_normal(orders))
+        yield entire[: len(entire) * 2 // 3]
     elif fault in _WHOLE:
         yield _WHOLE[fault]
     elif fault in _EXTRA_ORDER:

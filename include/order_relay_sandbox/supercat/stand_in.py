@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hmac
@@ -13,7 +12,6 @@ from typing import Any
 
 from aiohttp import web
 
-from order_relay_sandbox import answering
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.stand_in import Option, RawOrder, Route, StandIn
@@ -58,7 +56,8 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
         """Submit orders; a known identity replaces the content and is offered again."""
         return self.store.add_all(orders, kind)
 
-    def routes(self) -> list[Route]:
+    @classmethod
+    def routes(cls) -> list[Route]:
         """The vendor's paths."""
         return [
             Route("GET", "/{org}/ext/v2/orders/new_orders", "list", "list_orders"),
@@ -77,17 +76,20 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
         if refused is not None:
             return refused
         rule = self.rules.pick("list")
-        if rule is not None and rule.answer not in ("ok", "slow", "cut_body", *ENVELOPE_FAULTS):
-            return await answering.give(request, rule, web.Response(), self._bare)
-        if rule is not None and rule.answer == "slow":
-            await asyncio.sleep(rule.seconds)
+        orders = [rendered(held.raw, self.switches) for held in self.store.pending(self.switches)]
+        if rule is not None and rule.answer == "drip":
+            return await envelope.drip(request, orders, rule.seconds)
+        if rule is not None and rule.answer not in ENVELOPE_FAULTS:
+            return await self.give(request, rule, self._compressed(request, envelope.whole(orders)))
         fault = "" if rule is None else rule.answer
         if fault in ("status_error", "status_failure"):
             return self._failure("the orders cannot be listed at present", fault.removeprefix("status_"))
-        orders = [rendered(held.raw, self.switches) for held in self.store.pending(self.switches)]
-        compress = self.switches.gzip == "if_accepted" and "gzip" in request.headers.get("Accept-Encoding", "")
-        pace_s = rule.seconds if rule is not None and fault == "drip" else 0.0
-        return await envelope.stream(request, orders, fault, compress=compress, drip_s=pace_s)
+        return self._compressed(request, envelope.whole(orders, fault))
+
+    def _compressed(self, request: web.Request, response: web.Response) -> web.Response:
+        if self.switches.gzip == "if_accepted" and "gzip" in request.headers.get("Accept-Encoding", ""):
+            response.enable_compression(web.ContentCoding.gzip)
+        return response
 
     async def acknowledge(self, request: web.Request) -> web.StreamResponse:
         """POST: flag order numbers as received and return an entry for each."""
@@ -97,7 +99,7 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
         rule = self.rules.pick("acknowledge")
         numbers = _numbers(await request.read())
         if rule is not None and rule.effect != "done" and rule.answer not in ("ok", "slow"):
-            return await answering.give(request, rule, self._failure("not processed"), self._bare)
+            return await self.give(request, rule, self._failure("not processed"))
         if numbers is None:
             return self._failure("an array of order numbers is expected")
         entries = {number: entry for number in numbers if (entry := self._received(number)) is not None}
@@ -105,7 +107,7 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
         status = self.switches.partial_acknowledgement_status if failed else "success"
         error = None if status == "success" else "some orders could not be marked"
         normal = web.json_response({"status": status, "error": error, "data": entries})
-        return normal if rule is None else await answering.give(request, rule, normal, self._bare)
+        return normal if rule is None else await self.give(request, rule, normal)
 
     async def single(self, request: web.Request) -> web.StreamResponse:
         """GET of one order by its numeric id; does not change the received flag."""
@@ -122,7 +124,7 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
             body = b'{"status":"success","error":null,"data":' + body + b"}"
         normal = web.Response(body=body, content_type="application/json")
         rule = self.rules.pick("single", held.offer.number)
-        return normal if rule is None else await answering.give(request, rule, normal, self._bare)
+        return normal if rule is None else await self.give(request, rule, normal)
 
     def _received(self, number: str) -> dict[str, Any] | None:
         """The response entry for one number; ``None`` omits it."""
@@ -169,9 +171,6 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
     def _failed(self, status: str, message: str) -> dict[str, Any]:
         data: Any = {"null": None, "empty_list": [], "empty_object": {}}[self.switches.failure_data]
         return {"status": status, "error": message, "data": data}
-
-    def _bare(self, status: int, rule: Rule) -> web.Response:
-        return web.Response(text=answering.HTML_PAGE, content_type="text/html", status=status)
 
 
 def _struck(rule: Rule) -> dict[str, Any] | None:

@@ -30,7 +30,8 @@ class Depot(StandIn[DepotSwitches]):
     roots = ("/depot/",)
     options = (Option("--depot-key", "key", "the depot's key"),)
 
-    def routes(self):
+    @classmethod
+    def routes(cls):
         return [Route("GET", "/depot/orders", "list")]
 
     def control_routes(self):
