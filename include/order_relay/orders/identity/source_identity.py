@@ -11,16 +11,9 @@ from typing import Any
 from order_relay.errors import ConfigurationError
 from order_relay.orders.empty_values import is_empty
 from order_relay.orders.identity.lineage import LINEAGE_FORMATS, TEXT, usable_lineage
-from order_relay.orders.identity.paths import (
-    first_value,
-    identifier_of,
-    integer_of,
-    iterate_values,
-    list_values,
-    remove_paths,
-    text_of,
-)
+from order_relay.orders.identity.scalars import identifier_of, integer_of, text_of
 from order_relay.orders.json_text import canonical_hash
+from order_relay.orders.paths import check_path, first_value, iterate_values, list_values, remove_paths, split_at_list
 
 IDENTITY_COLUMNS: tuple[str, ...] = (
     "source_id",  # str: the source's id of this submission; "sha256:<hash>" if it has none that can be used
@@ -42,7 +35,7 @@ POSITION_COLUMNS: tuple[str, ...] = ("part", "row")
 """Position of the raw order in its batch: number of the part, and line within the part; both from 0."""
 
 IDENTITY_UNUSABLE = "identity_unusable"
-"""Refusal code: no id, no version number, or a value that the ledger cannot store (see ``paths.text_of``)."""
+"""Refusal code: no id, no version number, or a value that the ledger cannot store (see ``scalars.text_of``)."""
 
 ORDER_NUMBER_UNUSABLE = "order_number_unusable"
 """Refusal code: the order number is present, but too long, not text, or not an identifier (see ``identifiers``)."""
@@ -58,7 +51,7 @@ SEPARATE_LINEAGE_MARK = "//"
 
 @dataclass(frozen=True)
 class IdentityPaths:
-    """The paths of an order's identity in a vendor's document: dotted names; ``name[]`` goes through a list.
+    """The paths of an order's identity in a vendor's document (``orders.paths``).
 
     ``order_number`` may be several paths, whose values are all required and joined by dashes.
     ``lineage_form``: ``uuid`` if ``lineage`` holds one, so that any other value is ignored; ``text`` accepts any text
@@ -101,6 +94,8 @@ class IdentityPaths:
                 section[key] = tuple(value)
             elif not isinstance(value, str):
                 raise ConfigurationError(f"{where}.{key}: must be a path such as 'customer.number'")
+            for path in (section[key] if key in _LISTS else (value,)) if key not in NOT_PATHS else ():
+                check_path(path, f"{where}.{key}")
         for key in ("source_id", "order_number"):
             if not section.get(key):
                 raise ConfigurationError(f"{where}.{key}: is missing")
@@ -117,6 +112,9 @@ class IdentityPaths:
             )
         return paths
 
+
+NOT_PATHS = ("suffix_pattern", "lineage_form")
+"""Keys of the section that do not hold a path."""
 
 _LISTS = ("order_number", "items_need", "volatile")
 
@@ -206,13 +204,13 @@ def _split(order_number: str, pattern: str) -> tuple[str, int | None]:
 def _items(document: Any, paths: IdentityPaths) -> tuple[str, ...]:
     if not paths.items:
         return ()
-    lines, _, name = paths.items.rpartition("[].")
+    lines, name = split_at_list(paths.items)
     if not paths.items_need or not lines:
         found = iterate_values(document, paths.items)
     else:
         found = (
             value
-            for line in iterate_values(document, f"{lines}[]")
+            for line in iterate_values(document, lines)
             if not all(is_empty(first_value(line, need)) for need in paths.items_need)
             for value in list_values(line, name)
         )

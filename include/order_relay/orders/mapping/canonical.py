@@ -7,7 +7,7 @@ unit prices are ``Decimal``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,8 @@ from order_relay.orders.mapping.mapping_rules import MappingRule
 from order_relay.orders.mapping.units import convert_to_pieces
 from order_relay.orders.money.amounts import CURRENCIES, to_minor
 from order_relay.orders.notes import OrderNote
-from order_relay.orders.schema.validator import field_name, pointer
+from order_relay.orders.paths import match_form, path_pointer, pointer_pattern
+from order_relay.orders.schema.validator import field_name
 
 PARTY_FIELDS = ("name", "company", "address1", "address2", "city", "state", "postal_code", "country", "phone", "email")
 ORDER_MONEY = ("subtotal", "discount", "freight", "tax", "total")
@@ -91,27 +92,26 @@ class CanonicalReader:
         self.order_paths = {rule.target: rule.paths[0] for rule in orders if rule.paths}
         self.line_paths = {rule.target: rule.paths[0] for rule in lines if rule.paths}
         self._informational = _informational_pointers(orders, lines, each)
-        self.required_parts = frozenset(
-            pointer(path.split("."))
-            for rule in orders
-            if rule.required and rule.join is not None
-            for path in rule.paths
-        )
-        """Pointers to the parts of required values that are joined of several members."""
+        self._required_parts = _required_parts(orders, lines, each)
 
     def order_pointer(self, column: str) -> str:
         """JSON pointer of an order's column in the source's document; empty if it is not read from the document."""
-        path = self.order_paths.get(column)
-        return pointer(path.split(".")) if path else ""
+        return path_pointer(self.order_paths.get(column, ""))
 
     def is_informational(self, location: str) -> bool:
         """Whether the value at a JSON pointer is left out if it cannot be read, instead of rejecting the order."""
-        return "/".join("" if part.isdigit() else part for part in location.split("/")) in self._informational
+        return match_form(location) in self._informational
+
+    def is_required_part(self, location: str) -> bool:
+        """Whether the value at a JSON pointer is part of a sum, or of a required value that combines several members.
+
+        Without it the value would be incomplete.
+        """
+        return match_form(location) in self._required_parts
 
     def line_pointer(self, column: str, position: int) -> str:
         """JSON pointer of a line's column; of the line itself if the column is not read from the document."""
-        path = self.line_paths.get(column)
-        return pointer([*self.each.split("."), position, *(path.split(".") if path else ())])
+        return f"{path_pointer(self.each)}/{position}{path_pointer(self.line_paths.get(column, ''))}"
 
     def read(self, documents: Sequence[Mapping[str, Any]]) -> CanonicalOrders:
         """The frames of these documents. Rejected values are ``None``."""
@@ -177,13 +177,10 @@ class CanonicalReader:
 
         missing = OrderNote("not_in_code_table", location, "is not in its code table; left out")
         column = columns.read_column(rule, documents, report, lambda row, _: notes[row].append(missing))
-        if rule.informational:
-            for row in documents.blocked(rule.paths):
-                report(row, ValidationIssue("wrong_type", "", "cannot be read: the value around it is not an object"))
         if rule.required:
             for row, value in enumerate(column):
                 if value is None and row not in wrong:
-                    report(row, ValidationIssue("missing_field", "", "is required but missing"))
+                    report(row, columns.REQUIRED)
         if rule.target in ORDER_MONEY:
             unpriced |= wrong
         return column
@@ -201,7 +198,7 @@ class CanonicalReader:
         position: list[int] = []
         for index, found in enumerate(documents.column(self.each)):
             if not isinstance(found, list) or not found:
-                location = pointer(self.each.split("."))
+                location = path_pointer(self.each)
                 issues[index].append(
                     ValidationIssue(
                         "no_items", location, f"the order has no lines ({field_name(location)} is missing or empty)"
@@ -223,6 +220,10 @@ class CanonicalReader:
         for rule in self.lines:
             issues_by_row = wrong.setdefault(rule.target, {})
             lines[rule.target] = columns.read_column(rule, line_rows, issues_by_row.__setitem__, note)
+            if rule.required:
+                for index, value in enumerate(lines[rule.target]):
+                    if value is None:
+                        issues_by_row.setdefault(index, columns.REQUIRED)
         given = [None if name is None else str(name) for name in lines["line"]]
         lines["line"] = assign_line_ids(given, order, position)
         issues_by_row = wrong.setdefault("extended", {})
@@ -261,15 +262,31 @@ def _omission_note(location: str, issue: ValidationIssue) -> OrderNote:
 
 def _informational_pointers(orders: Sequence[MappingRule], lines: Sequence[MappingRule], each: str) -> frozenset[str]:
     """Pointers (without line numbers) to informational values, and to objects of which only such values are read."""
-    read = {path: rule.informational for rule in orders for path in rule.paths}
-    read |= {f"{each}..{path}": rule.informational for rule in lines for path in rule.paths}
     inner: dict[str, bool] = {}
-    for path, informational in read.items():
-        steps = path.split(".")
-        for size in range(1, len(steps) + 1):
-            location = pointer(steps[:size])
-            inner[location] = inner.get(location, True) and informational
+    for location, rule in _patterns(orders, lines, each):
+        names = location.split("/")
+        for size in range(2, len(names) + 1):
+            outer = "/".join(names[:size])
+            inner[outer] = inner.get(outer, True) and rule.informational
     return frozenset(location for location, informational in inner.items() if informational)
+
+
+def _required_parts(orders: Sequence[MappingRule], lines: Sequence[MappingRule], each: str) -> frozenset[str]:
+    return frozenset(
+        location
+        for location, rule in _patterns(orders, lines, each)
+        if rule.verb in ("sum", "difference") or (rule.required and rule.verb != "first")
+    )
+
+
+def _patterns(
+    orders: Sequence[MappingRule], lines: Sequence[MappingRule], each: str
+) -> Iterator[tuple[str, MappingRule]]:
+    """The pointers (without numbers of elements) that the rules read."""
+    for before, rules in (("", orders), (f"{each}[].", lines)):
+        for rule in rules:
+            for path in rule.paths:
+                yield pointer_pattern(f"{before}{path}"), rule
 
 
 def _to_minor_units(column: Sequence[Any], scales: Sequence[int | None], report: columns.ReportIssue) -> list[Any]:

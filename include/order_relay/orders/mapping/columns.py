@@ -7,14 +7,16 @@ from typing import Any
 
 from order_relay.errors import RecordRejectedError, ValidationIssue
 from order_relay.orders.empty_values import is_empty
-from order_relay.orders.mapping.converters import number_as_text, text
+from order_relay.orders.mapping.converters import number_as_text
 from order_relay.orders.mapping.mapping_rules import MappingRule, normalize_words
+from order_relay.orders.paths import is_blocked, iterate_values, through_list
 
 ReportIssue = Callable[[int, ValidationIssue], None]
 """Takes a row number and an issue without a pointer; the callback fills it in."""
 
 ReportUnmapped = Callable[[int, MappingRule], None]
 
+REQUIRED = ValidationIssue("missing_field", "", "is required but missing")
 CONVERSION_ERRORS = (ValueError, TypeError, ArithmeticError, AttributeError, KeyError, RecursionError)
 
 
@@ -32,8 +34,14 @@ class DocumentRows:
         outer, _, name = path.rpartition(".")
         return [row.get(name) for row in self._inside(outer)]
 
+    def values(self, path: str) -> list[list[Any]]:
+        """The values at a path that may go through lists; a list for each row."""
+        return [list(iterate_values(row, path)) for row in self._objects[""]]
+
     def blocked(self, paths: Sequence[str]) -> list[int]:
-        """Rows in which something along one of the paths is neither an object nor empty."""
+        """Rows in which something along one of the paths is neither empty nor the object or list that is expected."""
+        if any(map(through_list, paths)):
+            return [row for row, node in enumerate(self._objects[""]) if any(is_blocked(node, path) for path in paths)]
         outer = {path.rpartition(".")[0] for path in paths} - {""}
         return [
             row
@@ -50,23 +58,34 @@ class DocumentRows:
 
 
 def read_column(rule: MappingRule, rows: DocumentRows, report: ReportIssue, note: ReportUnmapped) -> list[Any]:
-    """One column: the first path that has a value; then code table, converter and default."""
+    """One column: the values at the rule's paths as one; then code table, converter and default."""
     if not rule.paths:
         column: list[Any] = [rule.value] * rows.size
     else:
-        column = combine_columns(rule, [rows.column(path) for path in rule.paths], report)
+        read = rows.values if rule.many else rows.column
+        column = combine_columns(rule, [read(path) for path in rule.paths], report, many=rule.many)
     if rule.table is not None:
         column = look_up_codes(rule, column, report, note)
     if rule.converter is not None:
         column = convert_column(rule, column, report)
+    if rule.many or rule.informational:
+        for row in rows.blocked(rule.paths):
+            if rule.verb != "first":
+                column[row] = None  # a part is missing
+            report(row, ValidationIssue("wrong_type", "", "cannot be read: the value around it has the wrong type"))
     return apply_default(rule, column)
 
 
-def combine_columns(rule: MappingRule, found: Sequence[list[Any]], report: ReportIssue) -> list[Any]:
-    """The values at a rule's paths as one column: the first one, or all joined; then the rule's ``extract``."""
+def combine_columns(
+    rule: MappingRule, found: Sequence[list[Any]], report: ReportIssue, *, many: bool = False
+) -> list[Any]:
+    """The values at a rule's paths as one column: the first one, or as its verb says; then the rule's ``extract``.
+
+    ``many``: the columns hold a list of values for each row.
+    """
     column = found[0]
-    if rule.join is not None:
-        column = _join_columns(rule.join, found, report)
+    if many or rule.verb != "first":
+        column = _combine(rule, found, report, many=many)
     else:
         for more in found[1:]:
             column = [b if is_empty(a) else a for a, b in zip(column, more, strict=True)]
@@ -76,16 +95,19 @@ def combine_columns(rule: MappingRule, found: Sequence[list[Any]], report: Repor
     return [None if match is None else match[1] for match in matches]
 
 
-def _join_columns(separator: str, found: Sequence[list[Any]], report: ReportIssue) -> list[Any]:
-    joined: list[Any] = []
-    for index, parts in enumerate(zip(*found, strict=True)):
+def _combine(rule: MappingRule, found: Sequence[list[Any]], report: ReportIssue, *, many: bool) -> list[Any]:
+    combined: list[Any] = []
+    for row, parts in enumerate(zip(*found, strict=True)):
+        given = [[part for part in (values if many else (values,)) if not is_empty(part)] for values in parts]
         try:
-            given = [text(part) for part in parts if not is_empty(part)]
-            joined.append(separator.join(filter(None, given)) or None)
-        except (RecordRejectedError, *CONVERSION_ERRORS):
-            joined.append(None)
-            report(index, ValidationIssue("wrong_type", "", "has a part that is not text and cannot be joined"))
-    return joined
+            combined.append(rule.combine(given))
+        except RecordRejectedError as error:
+            combined.append(None)
+            report(row, error.issues[0])
+        except CONVERSION_ERRORS:
+            combined.append(None)
+            report(row, ValidationIssue("bad_value", "", "cannot be read"))
+    return combined
 
 
 def look_up_codes(rule: MappingRule, column: list[Any], report: ReportIssue, note: ReportUnmapped) -> list[Any]:

@@ -19,11 +19,11 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from order_relay.orders.identity.paths import remove_paths
 from order_relay.orders.identity.source_identity import IdentityPaths
 from order_relay.orders.json_text import canonical_hash
 from order_relay.orders.mapping.canonical import CanonicalReader
 from order_relay.orders.mapping.eligibility import EligibilityRules
+from order_relay.orders.paths import iterate_values, parse_path, remove_paths, split_at_list, through_list
 
 _HASH_VERSION = 1  # part of ``paths_version``: increase it when the same paths give other hashes
 _EVERYTHING: Mapping[str, Any] = {}  # a leaf of the tree of paths: everything below counts
@@ -33,23 +33,31 @@ PathTree = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ContentPaths:
-    """Fingerprints of a source's documents over these paths (dotted names; lists are traversed)."""
+    """Fingerprints of a source's documents over these paths.
+
+    Names are separated by dots; lists are traversed. A path with a selector (``orders.paths``) reads the elements that
+    it selects.
+    """
 
     read: tuple[str, ...]
     eligibility: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     _tree: PathTree = field(init=False, repr=False, compare=False)
     _gate_tree: PathTree = field(init=False, repr=False, compare=False)
+    _selected: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _gate_selected: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_tree", _tree(self.read))
         object.__setattr__(self, "_gate_tree", _tree(self.eligibility))
+        object.__setattr__(self, "_selected", tuple(filter(through_list, self.read)))
+        object.__setattr__(self, "_gate_selected", tuple(filter(through_list, self.eligibility)))
 
     @classmethod
     def of(cls, reader: CanonicalReader, gate: EligibilityRules, identity: IdentityPaths) -> ContentPaths:
         """The paths that these rules read."""
         order = {path for rule in reader.orders for path in rule.paths}
-        lines = {f"{reader.each}.{path}" for rule in reader.lines for path in rule.paths}
+        lines = {f"{reader.each}[].{path}" for rule in reader.lines for path in rule.paths}
         return cls(
             _sorted(order | lines | _of_identity(identity)),
             _sorted(gate.paths),
@@ -61,7 +69,7 @@ class ContentPaths:
         """The paths that a source's mapping file reads, without the overrides of a pipeline."""
         lines = mapping.get("lines") or {}
         order = {path for rule in mapping.get("order", ()) for path in _paths(rule)}
-        fields = {f"{lines.get('each')}.{path}" for rule in lines.get("fields", ()) for path in _paths(rule)}
+        fields = {f"{lines.get('each')}[].{path}" for rule in lines.get("fields", ()) for path in _paths(rule)}
         rules = mapping.get("gate") or ()
         tables = {
             str(verdict["by"])
@@ -91,8 +99,8 @@ class ContentPaths:
 
     def fingerprint(self, document: Any) -> str:
         """The fingerprint of one document. Raises ``TypeError``, ``ValueError`` or ``OverflowError`` as JSON does."""
-        content = _hash(remove_paths(document, self.volatile), self._tree)
-        gate = f".{_hash(document, self._gate_tree)[:16]}" if self.eligibility else ""
+        content = _hash(remove_paths(document, self.volatile), self._tree, self._selected)
+        gate = f".{_hash(document, self._gate_tree, self._gate_selected)[:16]}" if self.eligibility else ""
         return f"{self.paths_version}-{content}{gate}"
 
 
@@ -118,7 +126,7 @@ def _paths(rule: Mapping[str, Any]) -> list[str]:
 
 
 def _of_identity(identity: IdentityPaths) -> set[str]:
-    items, _, _ = identity.items.rpartition("[].")
+    items, _ = split_at_list(identity.items)
     needs = {f"{items}.{path}" for path in identity.items_need} if items else set()
     return needs | {
         identity.source_id,
@@ -132,12 +140,20 @@ def _of_identity(identity: IdentityPaths) -> set[str]:
 
 
 def _sorted(paths: Iterable[str], *, plain: bool = True) -> tuple[str, ...]:
-    return tuple(sorted({path.replace("[]", "") if plain else path for path in paths if path}))
+    return tuple(sorted({_plain(path) if plain else path for path in paths if path}))
+
+
+def _plain(path: str) -> str:
+    """A path without ``[]``, since trees go through lists; one with a selector as it is."""
+    steps = parse_path(path)
+    return path if any(step.member for step in steps) else ".".join(step.name for step in steps)
 
 
 def _tree(paths: Iterable[str]) -> PathTree:
     tree: dict[str, Any] = {}
     for path in sorted(paths, key=len):  # a shorter path includes everything below it
+        if through_list(path):  # it has a selector: read by ``_hash``
+            continue
         node, names = tree, path.split(".")
         for depth, name in enumerate(names):
             if name in node and not node[name]:
@@ -146,8 +162,11 @@ def _tree(paths: Iterable[str]) -> PathTree:
     return tree
 
 
-def _hash(document: Any, tree: PathTree) -> str:
-    return canonical_hash(_read(document, tree))
+def _hash(document: Any, tree: PathTree, selected: Sequence[str]) -> str:
+    if not selected:
+        return canonical_hash(_read(document, tree))
+    values = ([_read(value, _EVERYTHING) for value in iterate_values(document, path)] for path in selected)
+    return canonical_hash([_read(document, tree) if tree else None, *values])
 
 
 def _read(node: Any, tree: PathTree) -> Any:

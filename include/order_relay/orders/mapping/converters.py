@@ -193,6 +193,24 @@ def format_utc(value: datetime) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
 
 
+def split_name(name: str | None) -> tuple[str | None, str | None]:
+    """First and last name. The last word is the last name, also if it is the only one."""
+    words = (name or "").split()
+    if not words:
+        return None, None
+    return " ".join(words[:-1]) or None, words[-1]
+
+
+def first_name(value: Any) -> str | None:
+    """The first names of a full name: all words but the last one."""
+    return split_name(text(value))[0]
+
+
+def last_name(value: Any) -> str | None:
+    """The last name of a full name: its last word."""
+    return split_name(text(value))[1]
+
+
 CONVERTERS: dict[str, Converter] = {
     "text": text,
     "key": key,
@@ -206,6 +224,8 @@ CONVERTERS: dict[str, Converter] = {
     "boolean": boolean,
     "whole": integer,
     "text_map": text_map,
+    "first_name": first_name,
+    "last_name": last_name,
     "utc_text": format_utc,
     "day_as_datetime": day_as_datetime,
 }
@@ -220,14 +240,6 @@ def find_converter(name: str, where: str) -> Converter:
         raise ConfigurationError(
             f"{where}: unknown converter {name!r}; available: {', '.join(sorted(CONVERTERS))}"
         ) from None
-
-
-def split_name(name: str | None) -> tuple[str | None, str | None]:
-    """First and last name. The last word is the last name, also if it is the only one."""
-    words = (name or "").split()
-    if not words:
-        return None, None
-    return " ".join(words[:-1]) or None, words[-1]
 
 
 def _joins(char: str) -> bool:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from order_relay.errors import ConfigurationError, ValidationIssue
-from order_relay.orders.identity.paths import first_value, text_of
+from order_relay.orders.identity.scalars import text_of
 from order_relay.orders.mapping.mapping_rules import CodeTables, normalize_words
-from order_relay.orders.schema.validator import field_name, pointer
+from order_relay.orders.paths import first_value, path_pointer
+from order_relay.orders.schema.validator import field_name
 
 GO = "go"  # continue with the next rule; after the last one the order is eligible
 WAIT = "wait"  # not yet: it is read again by its id
@@ -100,7 +101,7 @@ class EligibilityRules:
             if verdict == GO:
                 continue
             if verdict == REFUSE:
-                location = pointer(rule.path.split("."))
+                location = path_pointer(rule.path)
                 return Verdict(
                     REFUSE,
                     refusal=ValidationIssue(

@@ -1,25 +1,8 @@
 """The rules of mapping files: which value is written to which member.
 
-A rule has a ``target``, a ``path`` or a ``value``, and optionally:
-
-* ``path``: dotted path of the value; of several the first with a value; ``settings.x`` reads a setting;
-* ``join``: a separator with which the values of all paths are joined;
-* ``extract``: a Python pattern with one group: only that part of the text is used; no match means no value;
-* ``value``: a constant instead of a path;
-* ``converter``: the name of a converter (``converters``);
-* ``zone``: for ``moment``, the time zone of date-times without an offset (a name, or ``{setting: x}``); for
-  ``day_as_datetime``, the required zone in which the day begins;
-* ``table``: a code table (case and repeated spaces are ignored); ``pick``: a member of its row;
-* ``unknown``: for a value that the table lacks: ``default``, ``note`` (the default, and a note unless the table is
-  empty), ``keep`` (the value itself), ``refuse``;
-* ``default``: used if there is no value; ``{setting: x}`` reads a setting;
-* ``required``: a missing value rejects the record;
-* ``cut``: a text longer than the target's limit is cut, with a note; without it, the schema rejects the text;
-* ``when``: ``{target: ..., is: ...}``: the rule applies only if another target of this mapping has that value;
-* ``informational``: a value that cannot be read is left out, with a note, instead of rejecting the order;
-* ``drop: true`` (in overrides): removes the rule of that target.
-
-A key that would have no effect is an error, like an unknown key. docs/mapping.md is the guide for authors.
+docs/mapping.md is the guide for authors and lists every key of a rule; ``orders.paths`` describes paths, ``verbs`` the
+keys that combine several values, ``converters`` those that read one. A key that would have no effect is an error, like
+an unknown key.
 """
 
 from __future__ import annotations
@@ -32,6 +15,15 @@ from typing import Any
 
 from order_relay.errors import ConfigurationError
 from order_relay.orders.mapping.converters import Converter, day_as_datetime, find_converter, moment
+from order_relay.orders.mapping.verbs import (
+    COMBINING_KEYS,
+    CONVERTING_KEYS,
+    Combine,
+    first_part,
+    parse_combination,
+    parse_conversion,
+)
+from order_relay.orders.paths import check_path, through_list
 from order_relay.orders.suggestions import did_you_mean
 from order_relay.times import find_zone
 
@@ -41,7 +33,6 @@ _MEMBERS = {
     "target",
     "path",
     "value",
-    "join",
     "extract",
     "converter",
     "zone",
@@ -54,17 +45,25 @@ _MEMBERS = {
     "when",
     "drop",
     "informational",
+    *COMBINING_KEYS,
+    *CONVERTING_KEYS,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class MappingRule:
-    """One rule of a mapping file, checked."""
+    """One rule of a mapping file, checked.
+
+    ``verb``: how the values at the paths become one (``verbs``), which ``combine`` does. ``many``: a path goes through
+    a list.
+    """
 
     target: str
     paths: tuple[str, ...] = ()
     value: Any = None
-    join: str | None = None
+    verb: str = "first"
+    combine: Combine = first_part
+    many: bool = False
     extract: re.Pattern[str] | None = None
     converter: Converter | None = None
     table: Mapping[str, Any] | None = None
@@ -160,6 +159,8 @@ def _rule(raw: Mapping[str, Any], tables: CodeTables, settings: Mapping[str, Any
     if not isinstance(paths, list | tuple) or not all(isinstance(path, str) and path for path in paths):
         raise ConfigurationError(f"{context}: path must be text or a list of texts")
     paths = tuple(paths)
+    for path in paths:
+        check_path(path, context)
     value = raw.get("value")
     if len(paths) == 1 and paths[0].startswith("settings."):
         value, paths = _setting(paths[0].removeprefix("settings."), settings, context), ()
@@ -167,13 +168,16 @@ def _rule(raw: Mapping[str, Any], tables: CodeTables, settings: Mapping[str, Any
     when = raw.get("when")
     if when is not None and not (isinstance(when, Mapping) and {"target", "is"} == set(when)):
         raise ConfigurationError(f"{context}: when needs 'target' and 'is'")
+    verb, combine = parse_combination(raw, paths, context)
     return MappingRule(
         target=raw["target"],
         paths=paths,
         value=value,
-        join=_join(raw, paths, context),
+        verb=verb,
+        combine=combine,
+        many=any(map(through_list, paths)),
         extract=_extract(raw.get("extract"), context),
-        converter=_converter(raw, settings, context),
+        converter=parse_conversion(raw, _converter(raw, settings, context), context),
         table=_table(raw, tables, context),
         pick=str(raw.get("pick", "")),
         unknown=_one_of(raw.get("unknown", "default"), ("default", "note", "keep", "refuse"), context),
@@ -199,13 +203,6 @@ def _constant(value: Any, settings: Mapping[str, Any], context: str) -> Any:
     if isinstance(value, Mapping) and set(value) == {"setting"}:
         return _setting(str(value["setting"]), settings, context)
     return value
-
-
-def _join(raw: Mapping[str, Any], paths: tuple[str, ...], context: str) -> str | None:
-    join = raw.get("join")
-    if join is not None and (not isinstance(join, str) or len(paths) < 2):
-        raise ConfigurationError(f"{context}: join must be text and needs several paths")
-    return join
 
 
 def _extract(pattern: Any, context: str) -> re.Pattern[str] | None:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from order_relay.errors import ConfigurationError
+from order_relay.orders.identity.source_identity import NOT_PATHS
 from order_relay.orders.mapping.mapping_rules import MappingRule
+from order_relay.orders.paths import check_path, split_at_list, without_selectors
 from order_relay.orders.schema.schema_paths import list_schema_paths, subschema_at
 from order_relay.orders.suggestions import did_you_mean
-
-NON_PATH_IDENTITY_KEYS = ("suffix_pattern", "lineage_form", "items_need")
-"""Keys of the section ``identity`` that are not paths of the document (``items_need`` is relative to a line)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +43,23 @@ class SourcePaths:
             raise ConfigurationError(
                 f"{files.own}: {files.members} must be a list of paths such as 'surcharge' or 'items[].colour'"
             )
+        for path in declared:
+            check_path(path, f"{files.own}: {files.members}")
         self._schema = schema
         self._declared = tuple(declared)
         self._files = files
 
     def has_path(self, path: str) -> bool:
         """Whether documents can have this path. Below a declared path any member is possible."""
-        declared = any(path == one or path.startswith((f"{one}.", f"{one}[]")) for one in self._declared)
+        plain = without_selectors(path)
+        declared = any(plain == one or plain.startswith((f"{one}.", f"{one}[]")) for one in self._declared)
         return declared or subschema_at(self._schema, path) is not None
 
     def require(self, path: str, context: str) -> None:
         """Raise ``ConfigurationError``, with near matches, for an unknown path. ``context``: where it is used."""
+        check_path(path, context)
         if not self.has_path(path):
-            near = did_you_mean(path, [*list_schema_paths(self._schema), *self._declared])
+            near = did_you_mean(without_selectors(path), [*list_schema_paths(self._schema), *self._declared])
             own = "the pipeline's file" if self._files.own != self._files.vendor else self._files.own
             raise ConfigurationError(
                 f"{context}: the source's schema has no path {path!r}{near or '.'} If the source sends it, "
@@ -69,10 +72,6 @@ class SourcePaths:
         for rule in rules:
             context = f"{self._files.of(rule.target in own)}, target {rule.target!r}"
             for path in rule.paths:
-                if "[]" in path:
-                    raise ConfigurationError(
-                        f"{context}: the path {path!r} goes through a list; a rule reads a single value"
-                    )
                 self.require(f"{before}{path}", context)
 
     def check_identity(self, section: Any) -> None:
@@ -81,13 +80,13 @@ class SourcePaths:
             return  # reported by ``IdentityPaths.from_mapping``
         for key, value in section.items():
             paths = [value] if isinstance(value, str) else value
-            if key in NON_PATH_IDENTITY_KEYS or not isinstance(paths, list | tuple):
+            if key in (*NOT_PATHS, "items_need") or not isinstance(paths, list | tuple):
                 continue
             for path in filter(lambda one: isinstance(one, str) and one, paths):
                 self.require(path, f"{self._files.vendor}: identity.{key}")
-        lines, _, _ = str(section.get("items", "")).rpartition("[].")
+        lines, _ = split_at_list(str(section.get("items", "")))
         for path in section.get("items_need") or ():
-            self.require(f"{lines}[].{path}", f"{self._files.vendor}: identity.items_need")
+            self.require(f"{lines}.{path}", f"{self._files.vendor}: identity.items_need")
 
     def check_eligibility(self, section: Any, *, own: bool) -> None:
         """Check the paths of eligibility rules. ``own``: the rules are in the pipeline's file."""

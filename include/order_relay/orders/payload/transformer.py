@@ -141,7 +141,7 @@ class Transformer:
     def _note_redactions(self, canonical: CanonicalOrders, row: int, removed_at: Sequence[str]) -> None:
         """Note the redacted members of an order; a required value joined from one of them is incomplete."""
         canonical.notes[row] += redaction_marks.redaction_notes(removed_at)
-        for location in self._reader.required_parts.intersection(removed_at):
+        for location in filter(self._reader.is_required_part, removed_at):
             canonical.issues[row].append(
                 ValidationIssue(
                     redaction_marks.CARD_DATA_REMOVED,

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from order_relay.orders.paths import Step, parse_path
 from order_relay.orders.suggestions import did_you_mean
 
 _MAX_DEPTH = 6
 
 
 def subschema_at(schema: Mapping[str, Any], path: str | Sequence[str]) -> Mapping[str, Any] | None:
-    """The subschema at a path such as ``orderItems[].product.name``, or ``None``.
+    """The subschema at a path (``orders.paths``), or ``None``. The members that selectors name must exist, too.
 
-    A path given as a sequence of names may contain names with dots.
+    A path given as a sequence of names, of which a list's ends with ``[]``, may contain names with dots.
     """
-    subschema: Any = schema
-    for part in path.split(".") if isinstance(path, str) else path:
-        name = part.removesuffix("[]")
-        subschema = _member(schema, subschema, name)
-        if part.endswith("[]") and subschema is not None:
-            subschema = next(
-                (
-                    _resolve_reference(schema, branch["items"])
-                    for branch in _branches(schema, subschema)
-                    if "items" in branch
-                ),
-                None,
-            )
-        if subschema is None:
+    if isinstance(path, str):
+        steps = parse_path(path)
+    else:
+        steps = tuple(Step(name.removesuffix("[]"), name.endswith("[]")) for name in path)
+    return _descend(schema, schema, steps)
+
+
+def _descend(
+    schema: Mapping[str, Any], subschema: Mapping[str, Any] | None, steps: Iterable[Step]
+) -> Mapping[str, Any] | None:
+    for step in steps:
+        subschema = None if subschema is None else _member(schema, subschema, step.name)
+        if step.each and subschema is not None:
+            elements = (branch["items"] for branch in _branches(schema, subschema) if "items" in branch)
+            subschema = _resolve_reference(schema, next(elements, None))
+        if step.member and _descend(schema, subschema, parse_path(step.member)) is None:
             return None
-    return subschema  # type: ignore[no-any-return]
+    return subschema
 
 
 def _member(schema: Mapping[str, Any], subschema: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
@@ -43,9 +46,9 @@ def _member(schema: Mapping[str, Any], subschema: Mapping[str, Any], name: str) 
 
 
 def _branches(schema: Mapping[str, Any], subschema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The subschema itself and its alternatives (``anyOf``, ``oneOf``)."""
+    """The subschema itself and its parts (``allOf``) or alternatives (``anyOf``, ``oneOf``)."""
     yield subschema
-    for keyword in ("anyOf", "oneOf"):
+    for keyword in ("allOf", "anyOf", "oneOf"):
         for branch in subschema.get(keyword, ()):
             resolved = _resolve_reference(schema, branch)
             if resolved is not None:

@@ -160,7 +160,7 @@ def test_moments_without_offset_are_the_zones() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"path": "a", "join": " "}, "join must be text"),
+        ({"path": "a", "join": " "}, "join needs several paths or a path through a list"),
         ({"path": ["a", "b"], "join": 1}, "join must be text"),
         ({"path": "a", "extract": "a"}, "extract must be a pattern with exactly one group"),
         ({"path": "a", "extract": "("}, "extract must be"),
