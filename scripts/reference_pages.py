@@ -1,4 +1,5 @@
-"""Generates docs/states-and-codes.md, docs/settings.md and the diagram in docs/architecture.md from the code.
+"""Generates docs/states-and-codes.md, docs/settings.md, docs/vendors/quality.md, the diagram in docs/architecture.md and the
+facts in the vendors' pages from the code and the vendors' folders.
 
 With --check it only compares.
 
@@ -16,11 +17,13 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
+import vendor_quality
 import yaml
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from order_relay import vendors
 from order_relay.airflow.provider import connection_forms
 from order_relay.ledger.schema.states import INITIAL, TRANSITIONS, State
 from order_relay.orders.payload.transform_settings import TransformSettings
@@ -71,6 +74,7 @@ def main() -> int:
         ("states-and-codes.md", states_page()),
         ("settings.md", settings_page()),
         ("architecture.md", with_diagram((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))),
+        *vendor_pages(),
     )
     for name, text in pages:
         path = ROOT / "docs" / name
@@ -148,6 +152,18 @@ def codes() -> Iterator[str]:
         if rows:
             yield "### Resolved automatically\n" if who is Responsible.NOBODY else f"### Fixed by {who.value}\n"
             yield table(("code", "meaning", "next step"), rows)
+
+
+# -- vendors
+
+
+def vendor_pages() -> Iterator[tuple[str, str]]:
+    """The quality of all vendors of the package, and their own pages with the current facts."""
+    names = sorted(set(vendors.vendor_names()) - vendors.outside_vendors().keys())
+    yield "vendors/quality.md", vendor_quality.quality_page(names, NOTE)
+    for name in names:
+        page = ROOT / "docs" / "vendors" / f"{name}.md"
+        yield f"vendors/{name}.md", vendor_quality.with_facts(name, page.read_text(encoding="utf-8"))
 
 
 # -- settings

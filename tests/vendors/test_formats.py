@@ -90,12 +90,6 @@ def test_every_destination_target_exists_in_the_schema(path: Path) -> None:
             assert "maxLength" in place, rule["target"]
 
 
-def test_assumed_names_say_so_at_the_top() -> None:
-    sources = [folder for folder in FOLDERS if (folder / "order.schema.json").exists()]
-    for path in (folder / name for folder in sources for name in ("mapping.yaml", "order.schema.json")):
-        assert "ASSUMED" in path.read_text()[:400]
-
-
 # --- the import schema against the vendor's own request example (same shape, own values) ---
 
 REQUIRED = [
