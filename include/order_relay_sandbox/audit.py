@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 
@@ -25,15 +26,40 @@ class Offer:
     total: int | str | None
     kind: str
     acknowledged: bool = False
+    acknowledged_after: frozenset[str] | None = None
+    """The destinations that had it, or a newer version, whenever it was acknowledged."""
+
+
+@dataclass(slots=True)
+class Stored:
+    """One order at a destination. ``writes``: how often it was created or updated."""
+
+    destination: str
+    order_id: int | str
+    total: int | str | None
+    writes: int = 1
 
 
 @dataclass(slots=True)
 class ImportRecord:
-    """One external id at the OMS; more than one of ``order_ids`` means a duplicate order."""
+    """One external id; more than one order at the same destination is a duplicate."""
 
-    order_ids: list[int] = field(default_factory=list)
-    totals: list[int | str] = field(default_factory=list)
+    stored: list[Stored] = field(default_factory=list)
     posts: int = 0
+
+    @property
+    def order_ids(self) -> list[int | str]:
+        """The destinations' own ids."""
+        return [order.order_id for order in self.stored]
+
+    @property
+    def doubled(self) -> bool:
+        """Whether a destination has several orders of this id."""
+        return len({order.destination for order in self.stored}) < len(self.stored)
+
+    def at(self, destination: str) -> list[Stored]:
+        """Its orders at one destination."""
+        return [order for order in self.stored if order.destination == destination]
 
 
 class Audit:
@@ -63,11 +89,14 @@ class Audit:
         """Record an import request for this external id, whatever its result."""
         self.imports.setdefault(external_id, ImportRecord()).posts += 1
 
-    def stored(self, external_id: str, order_id: int, total: int | str) -> None:
-        """Record that the OMS stored an order under this external id."""
+    def stored(self, destination: str, external_id: str, order_id: int | str, total: int | str | None) -> None:
+        """Record that a destination stored an order under this external id, or updated the one with this id."""
         record = self.imports.setdefault(external_id, ImportRecord())
-        record.order_ids.append(order_id)
-        record.totals.append(total)
+        known = next((order for order in record.at(destination) if order.order_id == order_id), None)
+        if known is None:
+            record.stored.append(Stored(destination, order_id, total))
+        else:
+            known.total, known.writes = total, known.writes + 1
         if self._forbidden.get(external_id):
             self.forbidden_imports[external_id] = self._forbidden[external_id]
 
@@ -76,22 +105,22 @@ class Audit:
         self._forbidden[external_id] = why
 
     def acknowledge(self, offer: Offer) -> None:
-        """Record an acknowledgement; it is early unless this or a newer version is at the OMS."""
-        if not offer.acknowledged and not self._settled(offer):
-            self.early.append(offer)
+        """Record an acknowledgement; it is early unless a destination has this or a newer version."""
+        settled = self._settled(offer)
+        if not offer.acknowledged:
+            offer.acknowledged_after = settled & (offer.acknowledged_after or settled)
+            self.early += [] if settled else [offer]
         offer.acknowledged = True
 
-    def _settled(self, offer: Offer) -> bool:
-        if self._at_oms(offer):
-            return True
+    def _settled(self, offer: Offer) -> frozenset[str]:
+        """The destinations that have the order or a newer version of it."""
         versions = self._lineages.get((offer.source, offer.lineage), ())
-        return any(
-            o.rank is not None and offer.rank is not None and o.rank > offer.rank and self._at_oms(o) for o in versions
-        )
+        newer = [o for o in versions if o.rank is not None and offer.rank is not None and o.rank > offer.rank]
+        return frozenset().union(*map(self._holders, (offer, *newer)))
 
-    def _at_oms(self, offer: Offer) -> bool:
+    def _holders(self, offer: Offer) -> frozenset[str]:
         record = self.imports.get(offer.external_id)
-        return record is not None and bool(record.order_ids)
+        return frozenset() if record is None else frozenset(order.destination for order in record.stored)
 
     def enter(self, route: str) -> None:
         """Record the start of a request to ``route``."""
@@ -105,9 +134,32 @@ class Audit:
         for name in ("", route):
             self.in_flight[name] -= 1
 
+    def pair(self, source: str, destination: str) -> dict[str, Any]:
+        """What one source offered against what one destination has. Totals are decimal texts.
+
+        ``missing``: neither the order nor a newer version is there; ``lost``: those of them that were acknowledged, so
+        that the source does not offer them again. An operator's discarded orders count as lost, too.
+        """
+        offers = [offer for offer in self.offers if offer.source == source]
+        expected = {offer.external_id for offer in self.offers}
+        stored = {key: record.at(destination) for key, record in self.imports.items() if record.at(destination)}
+        own = {offer.external_id: stored[offer.external_id] for offer in offers if offer.external_id in stored}
+        missing = [offer for offer in offers if destination not in self._settled(offer)]
+        return {
+            **_counts(offers, [], {}),
+            "imported": {key: len(orders) for key, orders in own.items()},
+            "doubled": sorted(key for key, orders in own.items() if len(orders) > 1),
+            "versions_doubled": _versions_doubled(offers, own),
+            "missing": sorted(offer.number for offer in missing),
+            "lost": sorted(offer.number for offer in missing if offer.acknowledged),
+            "acknowledged_early": sorted(offer.number for offer in offers if _early(offer, destination)),
+            "unexpected": sorted(set(stored) - expected),
+            "totals_differ": _totals_differ(offers, own),
+        }
+
     def report(self) -> dict[str, Any]:
         """The audit as JSON values. Amounts are in cents; one with fractions of a cent is a string."""
-        stored = {key: record for key, record in self.imports.items() if record.order_ids}
+        stored = {key: record for key, record in self.imports.items() if record.stored}
         return {
             **_counts(self.offers, self.early, stored),
             "imported_forbidden": dict(self.forbidden_imports),
@@ -147,7 +199,7 @@ class Audit:
                 "total": offer.total,
                 "kind": offer.kind,
                 "acknowledged": offer.acknowledged,
-                "imported": self._at_oms(offer),
+                "imported": bool(self._holders(offer)),
             }
         return table
 
@@ -156,7 +208,7 @@ def _counts(offers: Sequence[Offer], early: Sequence[Offer], stored: Mapping[str
     return {
         "offered": len({(o.source, o.source_id or f"?{n}") for n, o in enumerate(offers)}),
         "imported": len(stored),
-        "doubled": sorted(key for key, record in stored.items() if len(record.order_ids) > 1),
+        "doubled": sorted(key for key, record in stored.items() if record.doubled),
         "acknowledged": sorted(offer.number for offer in offers if offer.acknowledged),
         "acknowledged_early": sorted(offer.number for offer in early),
     }
@@ -165,8 +217,40 @@ def _counts(offers: Sequence[Offer], early: Sequence[Offer], stored: Mapping[str
 def _order(record: ImportRecord) -> dict[str, Any]:
     return {
         "order_ids": record.order_ids,
-        "total": record.totals[0],
-        "totals": record.totals,
-        "count": len(record.order_ids),
+        "total": record.stored[0].total,
+        "totals": [order.total for order in record.stored],
+        "count": len(record.stored),
         "posts": record.posts,
     }
+
+
+def _early(offer: Offer, destination: str) -> bool:
+    return offer.acknowledged_after is not None and destination not in offer.acknowledged_after
+
+
+def _versions_doubled(offers: Sequence[Offer], stored: Mapping[str, Any]) -> list[str]:
+    """Lineages of which several versions were imported."""
+    counts = Counter(offer.lineage for offer in offers if offer.lineage and offer.external_id in stored)
+    return sorted(lineage for lineage, count in counts.items() if count > 1)
+
+
+def _totals_differ(offers: Sequence[Offer], stored: Mapping[str, Sequence[Stored]]) -> dict[str, dict[str, list[str]]]:
+    """By external id: totals offered and stored, where these differ and both are known."""
+    offered: dict[str, set[Decimal]] = defaultdict(set)
+    for offer in offers:
+        if offer.total is not None:
+            offered[offer.external_id].add(_decimal(offer.total))
+    found = {}
+    for key, orders in stored.items():
+        there = {_decimal(order.total) for order in orders if order.total is not None}
+        if offered[key] and there - offered[key]:
+            found[key] = {"offered": _texts(offered[key]), "stored": _texts(there)}
+    return found
+
+
+def _decimal(cents: int | str) -> Decimal:
+    return Decimal(cents).scaleb(-2)
+
+
+def _texts(amounts: set[Decimal]) -> list[str]:
+    return [f"{amount:f}" for amount in sorted(amounts)]

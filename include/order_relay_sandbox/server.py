@@ -85,6 +85,12 @@ class Sandbox:
         own = {name: vendor.report() for name, vendor in self._vendors.items()}
         return self.audit.report() | {name: report for name, report in own.items() if report}
 
+    def pair(self, source: str, destination: str) -> dict[str, Any]:
+        """The audit of one source against one destination, as returned by ``GET /_audit?source=&destination=``."""
+        if destination not in with_role("destination"):
+            raise ValueError(f"unknown destination {destination!r}; available: {', '.join(with_role('destination'))}")
+        return self.audit.pair(_known_source(source), destination)
+
     def bodies(self, external_id: str) -> list[bytes]:
         """The import bodies stored under an external id, byte for byte."""
         return [body for vendor in self._vendors.values() for body in vendor.bodies(external_id)]
@@ -186,8 +192,13 @@ class _Control:
         ]
 
     async def audit(self, request: web.Request) -> web.Response:
+        try:
+            source, destination = request.query.get("source", ""), request.query.get("destination", "")
+            shown = self._sandbox.pair(source, destination) if source or destination else self._sandbox.report()
+        except ValueError as wrong:
+            return web.json_response({"error": str(wrong)}, status=400)
         # an offered order may have any number as its id; the audit shows it unchanged
-        return web.json_response(self._sandbox.report(), dumps=partial(json.dumps, default=str))
+        return web.json_response(shown, dumps=partial(json.dumps, default=str))
 
     async def show_scenario(self, request: web.Request) -> web.Response:
         return web.json_response(self._sandbox.scenario.model_dump(mode="json"))

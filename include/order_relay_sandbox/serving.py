@@ -57,6 +57,11 @@ class ThreadedSandbox:
         report: dict[str, Any] = self._call("/_audit")
         return report
 
+    def pair(self, source: str, destination: str) -> dict[str, Any]:
+        """The audit of one source against one destination."""
+        report: dict[str, Any] = self._call(f"/_audit?source={quote(source)}&destination={quote(destination)}")
+        return report
+
     def change(self, switches: Mapping[str, Any]) -> None:
         """Change switches."""
         self._call("/_scenario", json.dumps(switches).encode())

@@ -15,11 +15,9 @@ from order_relay_sandbox.faults import Fault
 from order_relay_sandbox.gate import RateLimit, Tokens, bearer
 from order_relay_sandbox.shopatron import gateway, reading
 from order_relay_sandbox.shopatron.checks import MISSING, Problem, problems
-from order_relay_sandbox.shopatron.store import Order, OrderBook, total_of
+from order_relay_sandbox.shopatron.store import NAME, Order, OrderBook, total_of
 from order_relay_sandbox.shopatron.switches import ShopatronSwitches
 from order_relay_sandbox.stand_in import Option, Route, StandIn
-
-NAME = "shopatron"
 
 
 class ShopatronVendor(StandIn[ShopatronSwitches]):

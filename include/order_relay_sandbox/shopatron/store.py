@@ -15,6 +15,8 @@ from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.money import decimal_of, in_cents
 from order_relay_sandbox.shopatron.switches import ShopatronSwitches
 
+NAME = "shopatron"
+
 FIRST_ORDER_ID = 7_000_001
 
 
@@ -73,7 +75,7 @@ class OrderBook:
         """Store the order."""
         self._by_id[order.order_id] = order
         self._by_external[order.external_id].append(order)
-        self._audit.stored(order.external_id, order.order_id, order.total)
+        self._audit.stored(NAME, order.external_id, order.order_id, order.total)
         return order
 
     def store_later(self, order: Order, delay_s: float, visible_after_s: float) -> None:

@@ -15,6 +15,8 @@ import pytest
 import order_relay_sandbox
 from order_relay_sandbox import Sandbox, serve_in_thread, stand_ins
 from order_relay_sandbox.__main__ import main
+from order_relay_sandbox.kit import PlainDestinationSwitches, PlainSourceSwitches
+from order_relay_sandbox.stand_in import Switches
 
 FOLDER = Path(order_relay_sandbox.__file__).parent
 
@@ -90,7 +92,9 @@ def test_imports_nothing_of_the_package_but_itself():
 
 def test_the_readme_names_every_switch():
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
-    names = [name for stand_in in stand_ins().values() for name in stand_in.switches_model.model_fields]
+    models: list[type[Switches]] = [PlainSourceSwitches, PlainDestinationSwitches]
+    models += [stand_in.switches_model for stand_in in stand_ins().values()]
+    names = [name for model in models for name in model.model_fields]
     assert [name for name in names if f"`{name}`" not in readme] == []
 
 

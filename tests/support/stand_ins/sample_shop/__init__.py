@@ -1,0 +1,1 @@
+"""A plain web shop."""
