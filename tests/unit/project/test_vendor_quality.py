@@ -14,7 +14,7 @@ import yaml
 
 from order_relay import vendors
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Spoil = Callable[[dict[str, Any]], Any]
 
 
