@@ -98,14 +98,14 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "a refusal that names an existing order is a rejection",
-        "http/sending/delivery.py",
-        "        if self.names_existing(body):\n",
+        "http/sending/outcomes.py",
+        "        if self.read_success(body).oms_id or self.names_existing(body):\n",
         "        if not body and self.names_existing(body):\n",
         ("tests/vendors/shopatron/test_outcomes.py::test_refusals",),
     ),
     Breakage(
         "a success for another order counts as imported",
-        "http/sending/delivery.py",
+        "http/sending/outcomes.py",
         "    if destination_key and reply.destination_key and reply.destination_key != destination_key:\n",
         "    if destination_key and not reply.destination_key and status == 0:\n",
         ("tests/vendors/shopatron/test_outcomes.py::test_success_that_speaks_of_another_order_is_in_doubt",),
@@ -121,7 +121,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "an error beside an order id is dropped",
-        "vendors/shopatron/outcomes.py",
+        "http/sending/outcomes.py",
         "    if not reported and not failed:\n",
         "    if reported or failed or document:\n",
         ("tests/integration/ledger/delivery/test_attempt_limits.py::test_an_error_beside_an_order_id_is_kept",),
@@ -188,7 +188,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "take a gateway's 504 for a refusal",
-        "http/sending/delivery.py",
+        "http/sending/outcomes.py",
         '        return SendOutcome.IN_DOUBT, f"HTTP {status}: unknown whether the order was stored"\n',
         '        return SendOutcome.REJECTED, f"HTTP {status}: unknown whether the order was stored"\n',
         ("tests/vendors/shopatron/test_outcomes.py::test_everything_else_is_in_doubt",),
@@ -316,9 +316,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "a search at a wrong address is an empty answer",
-        "vendors/shopatron/search.py",
-        "    none_found = reply.status == 404 and _is_none_found(reply.body)\n",
-        "    none_found = reply.status == 404\n",
+        "http/sending/search.py",
+        "    none_found = search.is_none_found(reply)\n",
+        "    none_found = search.is_none_found(reply) or reply.status == 404\n",
         ("tests/vendors/shopatron/test_search.py::test_what_is_not_the_whole_truth",),
     ),
     Breakage(

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from order_relay.http.sending import search
+from order_relay.http.sending.search import SearchReply
 from order_relay.orders.messages import SearchResult
-from order_relay.vendors.shopatron import search
 from order_relay.vendors.shopatron.order_view import OrderView, payload_traits
-from order_relay.vendors.shopatron.search import SearchReply
+from order_relay.vendors.shopatron.search import order_search
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OURS, THEIRS = 1042, 2099
@@ -82,7 +83,7 @@ class Oms:
     asked: int = 0
 
     def __post_init__(self) -> None:
-        self.showing = OrderView(OURS)
+        self.search = order_search(OrderView(OURS), ("startDate", "endDate"))
 
     expected_traits = staticmethod(payload_traits)
 
@@ -91,16 +92,16 @@ class Oms:
         yield self
 
     async def find_by_key(self, keys: Sequence[str]) -> SearchResult:
-        return await search.find_by_key(self, self.showing, keys)
+        return await search.find_by_key(self, self.search, keys)
 
     async def find_by_window(self, start: str, end: str) -> SearchResult:
-        return await search.find_by_window(self, self.showing, ("startDate", "endDate"), start, end)
+        return await search.find_by_window(self, self.search, start, end)
 
     async def find_any(self) -> SearchResult:
-        return await search.find_any(self, self.showing)
+        return await search.find_any(self, self.search)
 
     async def read_order(self, oms_id: str) -> SearchResult:
-        return await search.get_order(self, self.showing, oms_id)
+        return await search.get_order(self, self.search, oms_id)
 
     async def get(self, path: str, query: Mapping[str, str]) -> SearchReply:
         self.asked += 1

@@ -10,7 +10,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -188,12 +188,20 @@ class AdaptiveThrottle:
             slots.pause_until = 0.0
 
 
-def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds of a ``Retry-After`` header (a number or an HTTP date); ``None`` if absent or unreadable.
+def is_throttling(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether an answer asks to slow down: 429, or a gateway's 403 with ``Retry-After``."""
+    return status == 429 or (status == 403 and "Retry-After" in headers)
 
-    ``headers`` must be case-insensitive.
+
+def retry_after_s(
+    headers: Mapping[str, str], now: datetime | None = None, *, names: Sequence[str] = ("Retry-After",)
+) -> float | None:
+    """How long an answer asks to wait, in seconds; ``None`` if it does not say so, or unreadably.
+
+    The first of the headers ``names`` that is present counts: a number of seconds or an HTTP date. ``headers`` must be
+    case-insensitive.
     """
-    text = headers.get("Retry-After", "").strip()
+    text = next((found.strip() for name in names if (found := headers.get(name))), "")
     if not text:
         return None
     if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):

@@ -107,7 +107,7 @@ def test_every_ending_keeps_its_mouth_shut(
 
     shop.offer([crash])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("order_relay.vendors.shopatron.client.classify", _explode)
+        patch.setattr("order_relay.http.sending.outcomes.OutcomeTable.classify", _explode)
         outputs.append(engine.run("third").text)
     oms.refuse_login = True
     shop.offer([late])
@@ -140,7 +140,7 @@ def test_the_archive_holds_personal_data_and_the_search_finds_it(
     assert set.union(*in_files(tmp_path / "batches", PERSONAL_DATA).values()) == set(PERSONAL_DATA)
 
 
-def _explode(status: int, headers: object, body: bytes, **more: object) -> Any:
+def _explode(table: object, status: int, headers: object, body: bytes, **more: object) -> Any:
     """A defect whose words quote what it choked on, as those of ``int()`` and of dictionaries do."""
     raise ValueError(f"cannot read {body.decode()} of {PERSONAL_DATA['name']}, paid with {CARDS['card in notes']}")
 

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import pytest
 from multidict import CIMultiDict
 
-from order_relay.http.sending.delivery import KEPT_BYTES
+from order_relay.http.sending.outcomes import KEPT_BYTES, names_existing, read_number_id
 from order_relay.http.throttle import retry_after_s
 from order_relay.orders.messages import SendOutcome
-from order_relay.vendors.shopatron.outcomes import classify, names_existing, oms_code, order_id
+from order_relay.vendors.shopatron.outcomes import IMPORT_OUTCOMES, oms_code
 
+classify = IMPORT_OUTCOMES.classify
 GOOD = b'{"orderID": 4711, "externalOrderID": "N-1"}'
 
 
@@ -99,6 +100,7 @@ def test_refusals(status):
     assert "postalCode" not in answer.message, "no text of the vendor in a message"
     assert outcome(status, body=b"") is SendOutcome.REJECTED
     assert outcome(status, body=b'{"message": "duplicate externalOrderID"}') is SendOutcome.IN_DOUBT
+    assert outcome(status, body=b'{"orderID": 4711, "message": "refused"}') is SendOutcome.IN_DOUBT
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -133,7 +135,6 @@ def test_the_table_is_total():
         '{"message": "DUPLICATE_ORDER"}',
         '{"message": "externalOrderID must be unique"}',
         '{"message": "was already imported"}',
-        '{"orderID": 4711, "message": "refused"}',
     ],
 )
 def test_terms_that_name_an_existing_order(text):
@@ -183,5 +184,5 @@ def test_retry_after(value, seconds):
 def test_small_readers():
     assert oms_code(b'{"errors": [{"code": "5015"}]}') == "5015"
     assert oms_code(b'{"code": 4711}') == ""
-    assert order_id("12") == "12"
-    assert order_id(None) == ""
+    assert read_number_id("12") == "12"
+    assert read_number_id(None) == ""

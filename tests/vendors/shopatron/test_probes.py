@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from order_relay.http.sending.search import SearchReply
 from order_relay.vendors.shopatron.probes import probes
-from order_relay.vendors.shopatron.search import SearchReply
 
 
 class FakePort:

@@ -5,19 +5,19 @@ import json
 
 import pytest
 
-from order_relay.orders.identity.traits import OTHER, OURS, UNNAMED
-from order_relay.vendors.shopatron.order_view import OrderView
-from order_relay.vendors.shopatron.search import (
+from order_relay.http.sending.search import (
     MAX_PAGES,
     SearchReply,
-    as_written,
     find_any,
     find_by_key,
     find_by_window,
     get_order,
 )
+from order_relay.orders.identity.traits import OTHER, OURS, UNNAMED
+from order_relay.vendors.shopatron.order_view import OrderView
+from order_relay.vendors.shopatron.search import as_written, order_search
 
-SEVEN = OrderView(7)
+SEVEN = order_search(OrderView(7), ("startDate", "endDate"))
 
 
 def row(number, key="", **more):
@@ -49,7 +49,7 @@ def test_the_question():
     reader = Reader(page(0))
     assert by_key(reader, "A", "B 1").complete
     assert reader.asked == [{"externalOrderID": "A,B 1", "manufacturerID": "7", "perPage": "100", "page": "1"}]
-    asyncio.run(find_by_window(reader, SEVEN, ("startDate", "endDate"), "x", "y"))
+    asyncio.run(find_by_window(reader, SEVEN, "x", "y"))
     assert reader.asked[1]["startDate"] == "x"
     assert reader.asked[1]["endDate"] == "y"
 
@@ -64,7 +64,7 @@ def test_a_hit_and_the_spelling_of_cancelled():
 def test_every_page_is_read():
     pages = [page(250, *[row(n, f"K{n}") for n in range(s, min(s + 100, 251))]) for s in (1, 101, 201)]
     reader = Reader(*pages)
-    result = asyncio.run(find_by_window(reader, SEVEN, ("a", "b"), "x", "y"))
+    result = asyncio.run(find_by_window(reader, SEVEN, "x", "y"))
     assert result.complete
     assert len(result.rows) == 250
     assert [q["page"] for q in reader.asked] == ["1", "2", "3"]
@@ -72,7 +72,7 @@ def test_every_page_is_read():
 
 def test_smaller_pages_than_asked_for_are_read_to_the_end():
     pages = [page(25, *[row(n, f"K{n}") for n in range(s, min(s + 10, 26))]) for s in (1, 11, 21)]
-    assert asyncio.run(find_by_window(Reader(*pages), SEVEN, ("a", "b"), "x", "y")).complete
+    assert asyncio.run(find_by_window(Reader(*pages), SEVEN, "x", "y")).complete
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_an_endless_search_ends():
             return page(10**9, row(number, f"K{number}"))
 
     reader = Endless()
-    result = asyncio.run(find_by_window(reader, SEVEN, ("a", "b"), "x", "y"))
+    result = asyncio.run(find_by_window(reader, SEVEN, "x", "y"))
     assert (result.problem, len(reader.asked)) == ("too_many_pages", MAX_PAGES)
 
 

@@ -1,18 +1,19 @@
-"""Safe sending of orders: one POST per attempt, and a ``SendResult`` for every way in which it can end.
+"""Safe sending of orders: one request per attempt, and a ``SendResult`` for every way in which it can end.
 
 "Not sent" differs from "in doubt" as follows. aiohttp raises ``NOT_SENT_ERRORS`` only while it connects, and
 ``_GuardedRequest.send`` records the moment before the first byte is written. An order is reported as not sent only if
 both agree; every later failure is in doubt, including a kept-alive connection that the server had already closed.
-aiohttp repeats requests on stale connections for idempotent methods only, never a POST; a test verifies this.
+aiohttp repeats requests on stale connections for idempotent methods only, never a POST; a test verifies this. A PUT may
+be written twice, which changes nothing by its definition.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import aiohttp
 from yarl import URL
@@ -21,15 +22,13 @@ from order_relay.connections import HttpOptions
 from order_relay.errors import ConfigurationError, OrderRelayError, ThrottledError
 from order_relay.failpoints import failpoint
 from order_relay.http.auth.oauth import AsyncTokenCache
-from order_relay.http.throttle import AdaptiveThrottle, retry_after_s
+from order_relay.http.sending.outcomes import OutcomeTable
+from order_relay.http.throttle import AdaptiveThrottle
 from order_relay.http.tls import tls_context
 from order_relay.orders.messages import SendOutcome, SendResult
 
 MAX_READ_BYTES = 1 << 20
 """Bytes of a response that are read to find the order id."""
-
-KEPT_BYTES = 16_384
-"""Bytes of a response body that are archived."""
 
 KEEP_ALIVE_S = 4.0
 """Idle connections are closed early: a POST on one that the server has just closed would be in doubt."""
@@ -93,112 +92,33 @@ async def open_guarded_session(
         yield session
 
 
-@dataclass(frozen=True, slots=True)
-class ImportReply:
-    """A success: the OMS order id, the external id that it repeats (or empty), and an error beside them."""
-
-    oms_id: str = ""
-    destination_key: str = ""
-    remark: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutcomeTable:
-    """What a complete response to a POST means for the order.
-
-    The table is total: every status with any body has an outcome, and a status that is not listed is in doubt. The
-    vendor defines which responses throttle, how a success and an error are read, and which refusals name an existing
-    order.
-    """
-
-    imported: Collection[int] = (200, 201)
-    credentials: Collection[int] = (401, 403)
-    refused: Collection[int] = (400, 422)
-    misplaced: Collection[int] = (404, 405)
-    is_throttling: Callable[[int, Mapping[str, str]], bool]
-    read_success: Callable[[bytes], ImportReply]
-    names_existing: Callable[[bytes], bool]
-    error_code: Callable[[bytes], str]
-
-    def classify(
-        self, status: int, headers: Mapping[str, str], body: bytes, *, destination_key: str = ""
-    ) -> SendResult:
-        """The outcome of one response, regardless of earlier attempts, which the ledger takes into account.
-
-        ``headers`` must be case-insensitive; ``body`` is the part that was read.
-        """
-        kept = body[:KEPT_BYTES].decode("utf-8", "replace")
-        if status in self.imported:
-            reply = self.read_success(body)
-            if not (doubt := _success_doubt(status, reply, destination_key)):
-                code, message = (
-                    (self.error_code(body), "imported, but the response also names an error")
-                    if reply.remark
-                    else ("", "")
-                )
-                return SendResult(SendOutcome.IMPORTED, status, reply.oms_id, code, message, kept, remark=reply.remark)
-            return SendResult(SendOutcome.IN_DOUBT, status, "", self.error_code(body), doubt, kept)
-        outcome, message = self._decide(status, headers, body)
-        wait_s = retry_after_s(headers) if outcome is SendOutcome.THROTTLED else None
-        return SendResult(outcome, status, "", self.error_code(body), message, kept, wait_s)
-
-    def _decide(self, status: int, headers: Mapping[str, str], body: bytes) -> tuple[SendOutcome, str]:
-        if self.is_throttling(status, headers):
-            return SendOutcome.THROTTLED, f"HTTP {status}: asked to slow down"
-        if status in self.credentials:
-            return SendOutcome.CONFIGURATION_ERROR, f"HTTP {status}: the credentials were refused"
-        if status in self.refused:
-            return self._decide_refusal(status, body)
-        if status in self.misplaced:
-            return (
-                SendOutcome.CONFIGURATION_ERROR,
-                f"HTTP {status}: orders are not accepted at this URL; check the base URL",
-            )
-        if 300 <= status <= 399:
-            # In doubt rather than a configuration error: 302 and 303 often mean that the POST was carried out.
-            return SendOutcome.IN_DOUBT, f"HTTP {status}: a redirect, which is not followed; check the base URL"
-        return SendOutcome.IN_DOUBT, f"HTTP {status}: unknown whether the order was stored"
-
-    def _decide_refusal(self, status: int, body: bytes) -> tuple[SendOutcome, str]:
-        if self.names_existing(body):
-            return SendOutcome.IN_DOUBT, f"HTTP {status} that names an existing order"
-        return SendOutcome.REJECTED, f"HTTP {status}: the order was refused"
-
-
-def _success_doubt(status: int, reply: ImportReply, destination_key: str) -> str:
-    if not reply.oms_id:
-        return f"HTTP {status} without an order id"
-    if destination_key and reply.destination_key and reply.destination_key != destination_key:
-        return f"HTTP {status} for another order"
-    return ""
-
-
-Classify = Callable[..., SendResult]
-"""``OutcomeTable.classify``, or a function with its parameters."""
-
-
 class GuardedSender:
-    """Posts orders to one URL. ``headers`` makes the headers for a token; ``secrets`` are removed from kept bodies."""
+    """Sends orders to one endpoint of a vendor.
+
+    ``url``: of the endpoint, by destination key. ``tokens``: ``None`` if the credentials never change, so that refused
+    ones are not tried again. ``headers`` makes the headers for a token (or ""); ``secrets`` are removed from kept
+    bodies.
+    """
 
     def __init__(
         self,
         http: aiohttp.ClientSession,
-        url: URL,
-        tokens: AsyncTokenCache,
+        method: str,
+        url: Callable[[str], URL],
+        tokens: AsyncTokenCache | None,
         throttle: AdaptiveThrottle,
         *,
         headers: Callable[[str], Mapping[str, str]],
-        classify: Classify,
-        credential_statuses: Collection[int],
+        outcomes: OutcomeTable,
         secrets: Sequence[str],
     ) -> None:
         self._http = http
+        self._method = method
         self._url = url
         self._tokens = tokens
         self._throttle = throttle
         self._headers = headers
-        self._classify = classify
-        self._credential_statuses = credential_statuses
+        self._outcomes = outcomes
         self._secrets = secrets
 
     async def send(self, payload: bytes, destination_key: str, *, not_after: float) -> SendResult:
@@ -207,19 +127,28 @@ class GuardedSender:
         After refused credentials it is posted once more with a new token, because such a response proves that nothing
         was stored.
         """
+        if self._tokens is None:
+            result = await self._post(payload, destination_key, not_after, "")
+        else:
+            result = await self._post_with_token(self._tokens, payload, destination_key, not_after)
+        if result.outcome is SendOutcome.THROTTLED:
+            self._throttle.throttled(result.wait_s)
+        return result
+
+    async def _post_with_token(
+        self, tokens: AsyncTokenCache, payload: bytes, destination_key: str, not_after: float
+    ) -> SendResult:
         try:
-            token = self._tokens.fresh() or await self._tokens.get()
+            token = tokens.fresh() or await tokens.get()
         except OrderRelayError as error:
             return _token_failure(error)
         result = await self._post(payload, destination_key, not_after, token)
-        if result.outcome is SendOutcome.CONFIGURATION_ERROR and result.status in self._credential_statuses:
+        if result.outcome is SendOutcome.CONFIGURATION_ERROR and result.status in self._outcomes.credentials:
             try:
-                token = await self._tokens.replace(token)
+                token = await tokens.replace(token)
             except OrderRelayError as error:
                 return _token_failure(error)
             result = await self._post(payload, destination_key, not_after, token)
-        if result.outcome is SendOutcome.THROTTLED:
-            self._throttle.throttled(result.wait_s)
         return result
 
     async def _post(self, payload: bytes, key: str, not_after: float, token: str) -> SendResult:
@@ -229,17 +158,15 @@ class GuardedSender:
         try:
             async with (
                 failpoint("destination import"),
-                self._http.post(
-                    self._url, data=payload, headers=self._headers(token), allow_redirects=False
+                self._http.request(
+                    self._method, self._url(key), data=payload, headers=self._headers(token), allow_redirects=False
                 ) as response,
             ):
                 status = response.status
                 body = await read_bounded(response, MAX_READ_BYTES)
-                result = self._classify(status, response.headers, body, destination_key=key)
+                result = self._outcomes.classify(status, response.headers, body, destination_key=key)
                 return without_secrets(result, token, *self._secrets)
-        except LeaseExpiredError:
-            return SendResult(SendOutcome.NOT_SENT, code="lease_over", message="the lease expired before the request")
-        except NOT_SENT_ERRORS as error:
+        except (LeaseExpiredError, *NOT_SENT_ERRORS) as error:
             return _connection_failure(error, status, written=guard.written)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return _connection_failure(error, status, written=True)
@@ -252,6 +179,8 @@ def _connection_failure(error: BaseException, status: int, *, written: bool) -> 
     kind = type(error).__name__
     if written:
         return SendResult(SendOutcome.IN_DOUBT, status, code=kind, message=f"no complete response ({kind})")
+    if isinstance(error, LeaseExpiredError):
+        return SendResult(SendOutcome.NOT_SENT, code="lease_over", message="the lease expired before the request")
     return SendResult(SendOutcome.NOT_SENT, 0, code=kind, message=f"no connection ({kind})")
 
 

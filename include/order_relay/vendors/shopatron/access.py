@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import httpx
-
 from order_relay import COMMAND
 from order_relay.http.auth.oauth import MAX_TOKEN_RESPONSE_BYTES, TokenAndLifetime, TokenCache
 from order_relay.http.connection_fields import HttpSettings
 from order_relay.http.reading.bodies import read_whole
 from order_relay.http.reading.client import VendorClient
+from order_relay.vendors.shopatron.client import oms_credentials
 from order_relay.vendors.shopatron.connection import OmsSettings
-from order_relay.vendors.shopatron.token import read_token
 
 
 def authorize(settings: OmsSettings) -> Callable[[], Mapping[str, str]]:
@@ -32,7 +30,7 @@ def probe(settings: OmsSettings) -> str:
 
 
 def _fetch_token(settings: OmsSettings) -> TokenAndLifetime:
-    """A token, requested synchronously, unlike ``token.fetch_token``, so that it works in any task."""
+    """A token, requested synchronously, so that it works in any task."""
     http = HttpSettings(
         base_url=settings.token_url,
         timeout_s=settings.timeout_s,
@@ -42,11 +40,12 @@ def _fetch_token(settings: OmsSettings) -> TokenAndLifetime:
         http=settings.http,
     )
     server = VendorClient("Shopatron", http)
-    form = {"grant_type": "client_credentials"}
+    credentials = oms_credentials(settings)
+    headers, form = credentials.request()
     with (
         server.reading(),
-        server.open_client(httpx.BasicAuth(settings.api_key, settings.secret), connections=1) as client,
-        client.stream("POST", settings.token_url, data=form) as response,
+        server.open_client(connections=1) as client,
+        client.stream("POST", settings.token_url, data=form, headers=headers) as response,
     ):
         body = read_whole(server.body(response), MAX_TOKEN_RESPONSE_BYTES)
-        return read_token(response.status_code, response.headers, body)
+        return credentials.read(response.status_code, response.headers, body)

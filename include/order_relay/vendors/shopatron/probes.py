@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from order_relay.vendors.shopatron.client import ShopatronClient
-from order_relay.vendors.shopatron.search import SearchReply
+from order_relay.http.sending.search import SearchReply
+from order_relay.http.sending.session import HttpDestination
+from order_relay.vendors.shopatron.connection import OmsSettings
 
 CATALOG = "catalog/"
 ORDERS = "order/"
@@ -15,7 +16,7 @@ ORDERS = "order/"
 Row = tuple[str, str, str]
 
 
-async def probes(port: ShopatronClient) -> list[Row]:
+async def probes(port: HttpDestination[OmsSettings]) -> list[Row]:
     """Rows of level (``ok``, ``warn``, ``fail``), finding, and advice.
 
     Reads the catalogue, which shows whether API key and manufacturer id belong together, and two pages of orders with

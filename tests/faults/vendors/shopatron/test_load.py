@@ -13,12 +13,13 @@ import pytest
 
 from order_relay.batches import BatchStore
 from order_relay.errors import ConfigurationError, TransientError
+from order_relay.http.sending.session import HttpDestination
 from order_relay.ledger import BatchInfo, Ledger, ReadyPayload
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.submissions.runs import mark_unverified
 from order_relay.orders.messages import RunContext, VersionPolicies
 from order_relay.pipeline.load.stage import load
-from order_relay.vendors.shopatron.client import ShopatronClient
+from order_relay.vendors.shopatron.client import oms_api
 from order_relay.vendors.shopatron.connection import OmsSettings
 from order_relay_sandbox.serving import serve_in_thread
 from tests.support.load_options import load_options
@@ -78,18 +79,16 @@ class Relay:
 
     def oms(self, **changes):
         base = {**self.settings, **changes}
-        return ShopatronClient(
-            OmsSettings(
-                f"{self.sandbox.url}/api/v2",
-                f"{self.sandbox.url}/oauthserver/oauth2/token",
-                1042,
-                0,
-                base.pop("api_key", "demo-key"),
-                "demo-secret",
-                **base,
-            ),
-            cast(Any, None),
+        settings = OmsSettings(
+            f"{self.sandbox.url}/api/v2",
+            f"{self.sandbox.url}/oauthserver/oauth2/token",
+            1042,
+            0,
+            base.pop("api_key", "demo-key"),
+            "demo-secret",
+            **base,
         )
+        return HttpDestination(oms_api(settings), settings, cast(Any, None))
 
     def begin(self):
         self.runs += 1

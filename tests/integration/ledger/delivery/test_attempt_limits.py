@@ -21,7 +21,7 @@ from order_relay.pipeline.alerts.kinds import STUCK
 from order_relay.pipeline.alerts.rules import PipelineFacts, check_pipeline, state_limits
 from order_relay.pipeline.lookup.in_doubt import look_up
 from order_relay.pipeline.settings.pipeline import PipelineSettings
-from order_relay.vendors.shopatron.outcomes import classify
+from order_relay.vendors.shopatron.outcomes import IMPORT_OUTCOMES
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
@@ -56,7 +56,7 @@ def clock(monkeypatch):
 
 
 def answered(status, body=b""):
-    return classify(status, CIMultiDict(), body)
+    return IMPORT_OUTCOMES.classify(status, CIMultiDict(), body)
 
 
 def attempt(driver, clock, number, answer):

@@ -17,6 +17,8 @@ from order_relay.orders.messages import RunContext
 from order_relay.pipeline.lookup.evidence import FOREIGN_ORDER, UNIDENTIFIED_ORDER
 from order_relay.pipeline.lookup.in_doubt import look_up
 from order_relay.pipeline.lookup.preflight import PreflightResult, run_preflight
+from order_relay.vendors.shopatron.order_view import OrderView
+from order_relay.vendors.shopatron.search import order_search
 from tests.support.faulty_search import LIES, NOW, THEIRS, TRUTHFUL_ENOUGH, Lie, Oms, Order, payload, without
 
 CTX = RunContext("p", "r")
@@ -223,7 +225,7 @@ class TestWhoseOrder:
 
     def test_unless_the_connection_declares_them_ours(self) -> None:
         oms = world(LIES["nothing names a manufacturer"], [0])
-        oms.showing = type(oms.showing)(1042, {}, "ours")
+        oms.search = order_search(OrderView(1042, {}, "ours"), ("startDate", "endDate"))
         assert in_doubt(oms)[0].finding.kind == "found"
 
     @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 
 from order_relay.batches import BatchStore
+from order_relay.http.sending.search import SearchReply
 from order_relay.ledger.reporting.reconciliation import LedgerOrder
 from order_relay.ledger.schema.records import LookupResult, PositiveControl, Sendable
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.lookup.preflight import PreflightResult, run_preflight, unknown_payloads
-from order_relay.vendors.shopatron.search import SearchReply
 from tests.support.faulty_search import NOW, Lie, Oms, Order, payload, without
 
 CTX = RunContext("p", "r")

@@ -13,9 +13,10 @@ import pytest
 
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
 from order_relay.http.sending import delivery
+from order_relay.http.sending.session import HttpDestination
 from order_relay.orders.messages import SendOutcome
 from order_relay.vendors.shopatron import probes
-from order_relay.vendors.shopatron.client import ShopatronClient
+from order_relay.vendors.shopatron.client import oms_api
 from order_relay.vendors.shopatron.connection import OmsSettings
 
 GOOD = b'{"orderID": 4711}'
@@ -79,18 +80,16 @@ async def client_of(oms, *, host=None, scheme="http", **settings):
     server = await asyncio.start_server(oms.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     settings = {"timeout_s": 2.0, "connections": 4, **settings}
-    client_of_oms = ShopatronClient(
-        OmsSettings(
-            f"{scheme}://{host or f'127.0.0.1:{port}'}/api/v2",
-            f"http://127.0.0.1:{port}/token",
-            12,
-            3,
-            "key",
-            "secret",
-            **settings,
-        ),
-        cast(Any, None),
+    account = OmsSettings(
+        f"{scheme}://{host or f'127.0.0.1:{port}'}/api/v2",
+        f"http://127.0.0.1:{port}/token",
+        12,
+        3,
+        "key",
+        "secret",
+        **settings,
     )
+    client_of_oms = HttpDestination(oms_api(account), account, cast(Any, None))
     try:
         yield client_of_oms
     finally:

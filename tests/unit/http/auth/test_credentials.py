@@ -1,14 +1,18 @@
 import json
+from dataclasses import replace
 
 import pytest
 from multidict import CIMultiDict
 
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
-from order_relay.vendors.shopatron.token import DEFAULT_LIFETIME_S, read_token
+from order_relay.http.auth.credentials import ClientCredentials, api_key, basic_auth, bearer
+
+CREDENTIALS = ClientCredentials(token_url="https://t.example", client_id="id", client_secret="hush")
+DEFAULT_LIFETIME_S = CREDENTIALS.lifetime_s
 
 
 def read(status=200, headers=None, **document):
-    return read_token(status, CIMultiDict(headers or {}), json.dumps(document).encode())
+    return CREDENTIALS.read(status, CIMultiDict(headers or {}), json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
@@ -55,4 +59,31 @@ def test_an_unusable_token(token):
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"[" * 100_000])
 def test_bodies_that_are_none(body):
     with pytest.raises(TransientError):
-        read_token(200, {}, body)
+        CREDENTIALS.read(200, {}, body)
+
+
+def test_client_id_and_secret_go_into_a_header_or_the_form():
+    headers, form = CREDENTIALS.request()
+    assert headers["Authorization"] == "Basic aWQ6aHVzaA=="
+    assert form == {"grant_type": "client_credentials"}
+    in_form = replace(CREDENTIALS, secret_in_form=True, form={"scope": "orders"})
+    headers, form = in_form.request()
+    assert "Authorization" not in headers
+    assert form == {
+        "grant_type": "client_credentials",
+        "scope": "orders",
+        "client_id": "id",
+        "client_secret": "hush",
+    }
+
+
+def test_credentials_that_never_change():
+    assert basic_auth("id", "hush").headers == {"Authorization": "Basic aWQ6aHVzaA=="}
+    assert api_key("X-Api-Key", "k").headers == {"X-Api-Key": "k"}
+    assert bearer("t").headers == {"Authorization": "Bearer t"}
+
+
+@pytest.mark.parametrize("credentials", [CREDENTIALS, basic_auth("login", "hush"), api_key("H", "hush")])
+def test_no_secret_is_shown(credentials):
+    assert "hush" not in repr(credentials)
+    assert "hush" in credentials.secrets
