@@ -706,9 +706,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "the last check forgets an amount of the order",
-        "orders/payload/payload_checks.py",
-        '            parts |= {".".join(path): _number(_value_at(payload, path)) for path in self.order_charges}\n',
-        '            parts |= {".".join(path): _number(_value_at(payload, path)) for path in ()}\n',
+        "orders/payload/checks/money_check.py",
+        '        return parts | {".".join(path): number(value_at(payload, path)) for path in self.order_charges}\n',
+        "        return parts\n",
         ("tests/unit/orders/money/test_payload_totals.py::test_a_constant_shipping_tax_is_refused_with_the_numbers",),
     ),
     Breakage(

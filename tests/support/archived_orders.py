@@ -19,7 +19,7 @@ from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.settings.pipeline import load_pipeline
 from order_relay.vendors.supercat.vendor import MAPPING, SCHEMA
-from order_relay.wiring.vendors import canonical_reader
+from order_relay.wiring.transformation import canonical_reader
 from order_relay_sandbox.supercat import generator
 
 PIPELINE = "supercat_to_shopatron"

@@ -103,8 +103,9 @@ class Installation:
         raises ``ConfigurationError`` naming file and key.
         """
         from order_relay.pipeline.settings import pipeline
+        from order_relay.wiring.transformation import checked
 
-        return _PipelineFiles(pipeline.pipeline_files(), pipeline.load_file)
+        return _PipelineFiles(pipeline.pipeline_files(), lambda path: checked(pipeline.load_file(path)))
 
     def ran(self) -> list[str]:
         """Pipelines that have a file and ran in live mode at least once."""

@@ -15,7 +15,7 @@ from order_relay.ledger import Ledger
 from order_relay.orders.mapping.canonical import CanonicalReader
 from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
-from order_relay.wiring.vendors import canonical_reader
+from order_relay.wiring.transformation import canonical_reader
 
 T = TypeVar("T")
 

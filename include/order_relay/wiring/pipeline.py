@@ -23,10 +23,8 @@ from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeli
 from order_relay.pipeline.settings.sections import VendorAccount
 from order_relay.vendors import vendor_module
 from order_relay.wiring.dry_run import ReadOnlySource, SearchOnlyDestination, UnreachableDestination
+from order_relay.wiring.transformation import checked, fact_names, payload_hooks, transform_settings
 from order_relay.wiring.vendors import WiredParts
-
-ACCOUNT_FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values", "time_zone")
-"""Connection settings that the transformation uses, if present; those of the destination take precedence."""
 
 
 @dataclass
@@ -51,7 +49,7 @@ class Wiring(WiredParts):
         cls, name: str, connections: Callable[[str], Connection], ledger_url: str, store_url: str, **options: Any
     ) -> Wiring:
         """Load and wire the pipeline of this name; ``options``: the other fields. Raises ``ConfigurationError``."""
-        return cls(load_pipeline(name), connections, ledger_url, store_url, **options)
+        return cls(checked(load_pipeline(name)), connections, ledger_url, store_url, **options)
 
     @property
     def name(self) -> str:
@@ -93,13 +91,16 @@ class Wiring(WiredParts):
     @cached_property
     def transformer(self) -> Transformer:
         """Turns orders into the destination's payloads. Raises ``ConfigurationError`` for a wrong mapping."""
-        account: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
         for party in (self.settings.source, self.settings.destination):
-            connection_settings = vendor_module(party.vendor, "connection").read_settings(self.connection_of(party))
-            account |= {
-                name: getattr(connection_settings, name) for name in ACCOUNT_FACTS if hasattr(connection_settings, name)
-            }
-        return Transformer(self.source.format, self.destination.format, self.settings.transform_settings(account))
+            account = vendor_module(party.vendor, "connection").read_settings(self.connection_of(party))
+            facts |= {name: getattr(account, name) for name in fact_names(party.vendor)}
+        return Transformer(
+            self.source.format,
+            self.destination.format,
+            transform_settings(self.settings, facts),
+            payload_hooks(self.settings.destination.vendor),
+        )
 
     @cached_property
     def ledger(self) -> Ledger:

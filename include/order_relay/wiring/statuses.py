@@ -22,7 +22,8 @@ from order_relay.pipeline.fulfilment.status_poll import StatusReader, StatusSour
 from order_relay.pipeline.settings.pipeline import load_pipeline, pipeline_files
 from order_relay.pipeline.settings.status_account import NAMED_DELIMITERS, StatusSettings
 from order_relay.vendors import vendor_module
-from order_relay.wiring.vendors import WiredParts, canonical_reader
+from order_relay.wiring.transformation import canonical_reader
+from order_relay.wiring.vendors import WiredParts
 
 
 @dataclass

@@ -9,12 +9,7 @@ from typing import Any, Self
 
 from order_relay.batches import BatchStore
 from order_relay.connections import Connection
-from order_relay.orders.mapping.canonical import CanonicalReader
-from order_relay.orders.payload.transformer import source_reader
-from order_relay.orders.schema.validator import VendorFormat
-from order_relay.pipeline.settings.pipeline import UNKNOWN_ACCOUNT, PipelineSettings
 from order_relay.pipeline.settings.sections import VendorAccount
-from order_relay.vendors import vendor_module
 
 
 class WiredParts:
@@ -46,12 +41,3 @@ class WiredParts:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def canonical_reader(settings: PipelineSettings) -> CanonicalReader:
-    """The reader of a pipeline's archived orders; needs no connection. Raises ``ConfigurationError``."""
-    source, destination = (
-        VendorFormat.load(part.SCHEMA, part.MAPPING)
-        for part in (vendor_module(party.vendor, "vendor") for party in (settings.source, settings.destination))
-    )
-    return source_reader(source, destination, settings.transform_settings(UNKNOWN_ACCOUNT))

@@ -29,10 +29,10 @@ from airflow.dag_processing.dagbag import DagBag
 import order_relay
 from order_relay.pipeline.settings.locations import config_folder
 from order_relay.pipeline.settings.pipeline import load_file, pipeline_files
-from order_relay.wiring.vendors import canonical_reader
+from order_relay.wiring.transformation import canonical_reader, checked
 
 bag = DagBag(dag_folder=sys.argv[1], bundle_path=sys.argv[1], bundle_name="installed")
-pipelines = {name: load_file(path) for name, path in pipeline_files().items()}
+pipelines = {name: checked(load_file(path)) for name, path in pipeline_files().items()}
 print(json.dumps({
     "package": order_relay.__file__, "config": str(config_folder()), "dags": sorted(bag.dags),
     "errors": {file: error[-500:] for file, error in bag.import_errors.items()},

@@ -14,7 +14,8 @@ from order_relay.orders.messages import RunContext
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file
 from order_relay.vendors import vendor_module, vendor_names
 from order_relay.wiring.dry_run import SearchOnlyDestination, SearchOnlySession
-from order_relay.wiring.pipeline import ACCOUNT_FACTS, Wiring
+from order_relay.wiring.pipeline import Wiring
+from order_relay.wiring.transformation import fact_names
 
 SOURCES = [name for name in vendor_names("vendor") if hasattr(vendor_module(name, "vendor"), "SOURCE")]
 DESTINATIONS = [name for name in vendor_names("vendor") if hasattr(vendor_module(name, "vendor"), "DESTINATION")]
@@ -62,14 +63,16 @@ def test_everything_is_put_together(wire: Callable[..., Wiring]) -> None:
         wiring.check()
         assert wiring.source.account.startswith(wiring.settings.source.vendor)
         assert wiring.destination.account.startswith(wiring.settings.destination.vendor)
-        assert wiring.transformer.settings.manufacturer_id == 7
+        assert wiring.transformer.settings.rule_values()["manufacturer_id"] == 7
         assert wiring.ledger.claims.ready(wiring.name) == []
 
 
-def test_the_account_facts_are_settings_of_the_transformation() -> None:
-    from order_relay.orders.payload.transform_settings import TransformSettings
-
-    assert set(ACCOUNT_FACTS) <= set(TransformSettings.model_fields)
+def test_rules_can_read_the_facts_of_both_accounts(wire: Callable[..., Wiring]) -> None:
+    wiring = wire()
+    vendors = (wiring.settings.source.vendor, wiring.settings.destination.vendor)
+    facts = {name for vendor in vendors for name in fact_names(vendor)}
+    assert facts
+    assert facts <= wiring.transformer.settings.rule_values().keys()
 
 
 def test_the_sources_zone_reaches_the_transformation(wire: Callable[..., Wiring]) -> None:
@@ -82,7 +85,7 @@ def test_options_of_the_file_take_precedence(wire: Callable[..., Wiring]) -> Non
     wiring = wire()
     party = wiring.settings.destination.model_copy(update={"options": {"catalog_id": 9}})
     changed = replace(wiring, settings=wiring.settings.model_copy(update={"destination": party}))
-    assert (wiring.transformer.settings.catalog_id, changed.transformer.settings.catalog_id) == (3, 9)
+    assert [one.transformer.settings.rule_values()["catalog_id"] for one in (wiring, changed)] == [3, 9]
 
 
 def test_a_wrong_connection_is_named(wire: Callable[..., Wiring]) -> None:

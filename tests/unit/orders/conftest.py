@@ -12,9 +12,10 @@ import pytest
 
 import order_relay.vendors
 from order_relay.orders.messages import MappingOverrides
-from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.schema.validator import VendorFormat
+from order_relay.vendors.shopatron.payload import HOOKS
+from order_relay.vendors.shopatron.transform import ShopatronTransform
 
 VENDORS = Path(order_relay.vendors.__file__).parent
 
@@ -103,8 +104,10 @@ def build(source_format: VendorFormat, destination_format: VendorFormat) -> Call
             name: changes.pop(name) for name in ("source", "destination", "constants", "tables") if name in changes
         }
         base = {"customer_ip": "203.0.114.7", "manufacturer_id": 1010, "catalog_id": 0}
-        chosen = TransformSettings.load({**base, **changes, "overrides": MappingOverrides(**overrides)}, file="my.yaml")
-        return Transformer(source_format, destination_format, chosen)
+        chosen = ShopatronTransform.load(
+            {**base, **changes, "overrides": MappingOverrides(**overrides)}, file="my.yaml"
+        )
+        return Transformer(source_format, destination_format, chosen, HOOKS)
 
     return make
 

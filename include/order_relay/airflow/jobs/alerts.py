@@ -21,6 +21,7 @@ from order_relay.pipeline.alerts.kinds import MAX_LINES, PIPELINE_KINDS, STOP_VA
 from order_relay.pipeline.alerts.run_rules import invalid_settings
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file, pipeline_files
+from order_relay.wiring.transformation import checked
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def look() -> dict[str, Any]:
         causes = len(switch_alerts) + len(shipment_alerts)
         for name, file in pipeline_files().items():
             try:
-                alerts = _check_pipeline(ledger, load_file(file), switch)
+                alerts = _check_pipeline(ledger, checked(load_file(file)), switch)
             except ConfigurationError as error:
                 alerts = [invalid_settings(name, str(error))]
             ledger.alerts.record(name, alerts, PIPELINE_KINDS)

@@ -33,6 +33,7 @@ from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.runs.trials import clear_trial, mark_trial
 from order_relay.pipeline.stages import extract as extract_stage
 from order_relay.wiring.pipeline import Wiring
+from order_relay.wiring.transformation import remarks
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -47,7 +48,7 @@ def extract(pipeline: str, context: Context) -> XCom:
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
     with open_run(pipeline, request, context) as wiring:
-        for remark in wiring.settings.remarks():
+        for remark in remarks(wiring.settings):
             log.warning("%s", remark)
         wiring.check()
         if wiring.dry_run:

@@ -33,9 +33,11 @@ def pipelines(installation: Installation) -> Iterator[CheckResult]:
 
 
 def _pipeline_file(installation: Installation, name: str) -> Iterator[CheckResult]:
-    remarks = installation.pipelines[name].remarks()
+    from order_relay.wiring.transformation import remarks
+
+    found = remarks(installation.pipelines[name])
     yield ok(f"pipeline {name}", "its file is valid")
-    for remark in remarks:
+    for remark in found:
         yield warn(f"pipeline {name}", remark, "")
 
 

@@ -157,7 +157,7 @@ def order_archive(installation: Installation) -> OrderArchive:
     """The archive of all pipelines' orders."""
     from order_relay.pipeline.archive import OrderArchive
     from order_relay.pipeline.settings.pipeline import load_pipeline
-    from order_relay.wiring.vendors import canonical_reader
+    from order_relay.wiring.transformation import canonical_reader
 
     return OrderArchive(installation.store, cache(lambda name: canonical_reader(load_pipeline(name))))
 

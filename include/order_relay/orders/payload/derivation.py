@@ -8,26 +8,13 @@ from typing import Any
 import pandas as pd
 
 from order_relay.orders.mapping.canonical import CanonicalOrders
-from order_relay.orders.mapping.converters import split_name
 from order_relay.orders.mapping.line_ids import ItemIds
 from order_relay.orders.money.allocation import allocate, split_line
 from order_relay.orders.money.amounts import from_minor, per_unit
 from order_relay.orders.payload.charges import ChargeItem, Charges
 from order_relay.orders.payload.totals import rounded_price
-from order_relay.orders.payload.transform_settings import TransformSettings
 
-ORDER_DERIVED = (
-    "destination_key",
-    "comment",
-    "bill_first",
-    "bill_last",
-    "ship_first",
-    "ship_last",
-    "ship_custom_name",
-    "ship_line1",
-    "ship_line2",
-    "ship_line3",
-)
+ORDER_DERIVED = ("destination_key", "comment")
 """Columns that ``derive_columns`` adds to those of an order."""
 
 ITEM_DERIVED = (
@@ -42,29 +29,12 @@ ITEM_DERIVED = (
 """Columns that ``allocate_items`` adds to those of a line."""
 
 
-def derive_columns(canonical: CanonicalOrders, settings: TransformSettings) -> dict[str, list[Any]]:
+def derive_columns(canonical: CanonicalOrders, key_prefix: str) -> dict[str, list[Any]]:
     """The columns of the orders with the derived ones."""
     orders = {name: canonical.orders[name].tolist() for name in canonical.orders.columns}
     own = orders.get("destination_key") or orders["order_number"]
-    orders["destination_key"] = [None if key is None else f"{settings.key_prefix}{key}" for key in own]
+    orders["destination_key"] = [None if key is None else f"{key_prefix}{key}" for key in own]
     orders["comment"] = _comments(canonical, orders["notes"])
-    for side, other in (("bill", "ship"), ("ship", "bill")):
-        first, last = orders[f"{side}_first"], orders[f"{side}_last"] = [], []
-        for name, company, other_name, other_company in zip(
-            orders[f"{side}_name"],
-            orders[f"{side}_company"],
-            orders[f"{other}_name"],
-            orders[f"{other}_company"],
-            strict=True,
-        ):
-            given, family = split_name(name)
-            if family is None:
-                given, family = None, company
-            if family is None:
-                given, family = split_name(other_name)
-            first.append(given)
-            last.append(family or other_company)
-    _place_ship_name(orders, settings.ship_to_name)
     return orders
 
 
@@ -84,27 +54,13 @@ def _comments(canonical: CanonicalOrders, notes: Sequence[str | None]) -> list[s
     return ["\n".join(part for part in parts if part) or None for parts in both]
 
 
-def _place_ship_name(orders: dict[str, list[Any]], placement: str) -> None:
-    first, second = orders["ship_address1"], orders["ship_address2"]
-    none: list[Any] = [None] * len(first)
-    whole = [
-        " ".join(part for part in (given, family) if part) or None
-        for given, family in zip(orders["ship_first"], orders["ship_last"], strict=True)
-    ]
-    orders["ship_custom_name"] = whole if placement == "custom_data" else none
-    lines = (whole, first, second) if placement == "address_line" else (first, second, none)
-    orders["ship_line1"], orders["ship_line2"], orders["ship_line3"] = lines
-    if placement != "names":
-        orders["ship_first"] = orders["ship_last"] = none
-
-
 def allocate_items(
     items: pd.DataFrame,
     canonical: CanonicalOrders,
     orders: Mapping[str, list[Any]],
     good: Sequence[int],
     *,
-    settings: TransformSettings,
+    each_unit: bool,
     charges: Charges,
     needed: Collection[str],
 ) -> tuple[dict[str, list[Any]], dict[int, range]]:
@@ -113,7 +69,6 @@ def allocate_items(
     Of the columns of lines, those ``needed`` are repeated for the items. An item that is a charge and no line has the
     position -1.
     """
-    each_unit = settings.spread_unit == "per_unit"
     lines = {name: items[name].tolist() for name in items.columns}
     bounds = _bounds(lines["order"])
     numbers = _numbers(canonical)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from order_relay.errors import ConfigurationError
@@ -16,7 +16,6 @@ from order_relay.orders.mapping.mapping_rules import (
 )
 from order_relay.orders.mapping.source_paths import MappingFiles, SourcePaths
 from order_relay.orders.payload.derivation import ITEM_DERIVED, ORDER_DERIVED
-from order_relay.orders.payload.payload_spec import setting_values
 from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.orders.suggestions import did_you_mean
@@ -28,7 +27,7 @@ _SECTIONS = {
 }
 """Keys that a pipeline's file may have under ``mapping``."""
 
-_CANONICAL_COLUMNS = {"scale", "order", "position", "promotion", *ORDER_DERIVED, *ITEM_DERIVED} - {"destination_key"}
+_CALCULATED = {"scale", "order", "position", "promotion", *ORDER_DERIVED, *ITEM_DERIVED} - {"destination_key"}
 """Calculated columns, for which there must be no rule."""
 
 
@@ -38,8 +37,13 @@ def build_tables(source: VendorFormat, destination: VendorFormat, settings: Tran
     return merge_tables(*own, settings.overrides.tables)
 
 
-def build_reader(source: VendorFormat, settings: TransformSettings, tables: CodeTables) -> CanonicalReader:
-    """A reader with the source's rules and the pipeline's own. Raises ``ConfigurationError`` if they do not fit."""
+def build_reader(
+    source: VendorFormat, settings: TransformSettings, tables: CodeTables, derived: Collection[str] = ()
+) -> CanonicalReader:
+    """A reader with the source's rules and the pipeline's own. ``derived``: columns that the destination's hooks add.
+
+    Raises ``ConfigurationError`` if the rules do not fit.
+    """
     over = settings.overrides.source
     where = settings.named(f"mapping of {source.name}")
     lines = source.mapping.get("lines") or {}
@@ -47,11 +51,11 @@ def build_reader(source: VendorFormat, settings: TransformSettings, tables: Code
     each = more.get("each") or lines.get("each")
     if not isinstance(each, str):
         raise ConfigurationError(f"{where}: lines.each must name the list of lines")
-    values = setting_values(settings)
+    values = settings.rule_values()
     orders = merge_rules(source.mapping.get("order", ()), over.get("order", ()), where)
     fields = merge_rules(lines.get("fields", ()), more.get("fields", ()), f"{where}, lines")
     for rule in (*orders, *fields):
-        if rule["target"] in _CANONICAL_COLUMNS:
+        if rule["target"] in {*_CALCULATED, *derived}:
             raise ConfigurationError(
                 f"{where}: target {rule['target']!r} is calculated and cannot be mapped; use another name"
             )
@@ -60,6 +64,14 @@ def build_reader(source: VendorFormat, settings: TransformSettings, tables: Code
         parse_rules(fields, tables, values, f"{where}, lines", DESTINATION_ONLY_KEYS),
         each,
     )
+
+
+def source_reader(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> CanonicalReader:
+    """A reader of ``source`` documents with these settings. Needs no connection.
+
+    Raises ``ConfigurationError`` if mappings and overrides do not fit together.
+    """
+    return build_reader(source, settings, build_tables(source, destination, settings))
 
 
 def check_setup(

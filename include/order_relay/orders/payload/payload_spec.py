@@ -9,20 +9,16 @@ from typing import Any
 from order_relay.errors import ConfigurationError
 from order_relay.orders.mapping.mapping_rules import CodeTables, MappingRule, merge_rules, parse_rules
 from order_relay.orders.payload.builder import PayloadTarget, resolve_target
+from order_relay.orders.payload.checks.card_fields import CARD_FIELD_PATTERN, find_card_fields, is_masked
+from order_relay.orders.payload.checks.payload_checks import PayloadCheck
+from order_relay.orders.payload.choices import read_choice
 from order_relay.orders.payload.constants import Constant, Constants
+from order_relay.orders.payload.custom_fields import CustomFields
 from order_relay.orders.payload.derivation import ITEM_DERIVED, ORDER_DERIVED
-from order_relay.orders.payload.payload_checks import CARD_FIELD_PATTERN, PayloadCheck, find_card_fields, is_masked
-from order_relay.orders.payload.transform_settings import TransformSettings, is_public_ipv4
-from order_relay.orders.schema.schema_paths import subschema_at
+from order_relay.orders.payload.hooks import PayloadHooks
+from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.orders.suggestions import did_you_mean
-
-
-def setting_values(settings: TransformSettings) -> dict[str, Any]:
-    """The values that rules can read as ``settings.x``."""
-    values = settings.model_dump(exclude={"overrides", "charges"})
-    values["sent_status"] = settings.sent_status
-    return values
 
 
 @dataclass
@@ -44,56 +40,51 @@ class ListSpec:
 class PayloadSpec:
     """How payloads are filled and checked: the targets of the order, of its items and of other lists.
 
-    The destination's mapping file names its list of items (``items``), its status field (``status``), its key field
-    (``key``), the members that a status requires (``needs``) and the rules of the last check (``checks``). Raises
-    ``ConfigurationError`` if anything does not fit.
+    The destination's mapping file names its list of items (``items``), its key field (``key``) and the rules of the
+    last check (``checks``). Raises ``ConfigurationError`` if anything does not fit.
     """
 
     def __init__(
         self,
         destination: VendorFormat,
         settings: TransformSettings,
+        hooks: PayloadHooks,
         tables: CodeTables,
+        *,
         order_columns: Iterable[str],
         line_columns: Iterable[str],
     ) -> None:
         over = settings.overrides
-        mapping = destination.mapping
+        self.format = hooks.adapt_format(destination, settings) if hooks.adapt_format else destination
+        mapping = self.format.mapping
         self._where = where = settings.named(f"mapping of {destination.name}")
         self.items = str(mapping.get("items", ""))
         self.key = str(mapping.get("key", ""))
-        status = str(mapping.get("status", ""))
         if not self.items or not self.key:
             raise ConfigurationError(
                 f"{where}: needs 'items' and 'key', the names of the list of items and of the key field"
             )
-        self.format = _with_status_values(destination, status, settings)
         raw = merge_rules(mapping.get("fields", ()), over.destination.get("fields", ()), where)
-        raw = [{**rule, "target": settings.status_field} if rule["target"] == status else rule for rule in raw]
         constants = self._constants(raw, over.constants, over.destination.get("fields", ()))
         own = {one.target for one in constants}
-        values = setting_values(settings)
+        values = settings.rule_values()
         given = parse_rules([rule for rule in raw if rule["target"] not in own], tables, values, where)
         fixed = [(MappingRule(one.target, value=one.value), one.parts) for one in constants]
         rules: list[tuple[MappingRule, tuple[str, ...]]] = [*fixed, *((rule, ()) for rule in given)]
         plain = [rule for rule, _ in rules]
         _no_cards(plain, where)
-        needs = mapping.get("needs") or {}
+        exact = read_choice(mapping, "free_keys", ("any_case", "exact"), values, where) == "exact"
+        self.keys = CustomFields(exact=exact)
+        each = read_choice(mapping.get("amounts", {}), "per", ("per_line", "per_unit"), values, f"{where}: amounts")
+        self.each_unit = each == "per_unit"
         self.check = PayloadCheck(
-            mapping.get("checks"), self.items, settings, values=values, needs=needs, where=f"{where}: checks"
+            mapping.get("checks"), self.items, settings, hooks, each_unit=self.each_unit, where=f"{where}: checks"
         )
         _fixed_members(plain, self.check, values, where)
-        _status_fits(plain, needs, self.format, settings)
-        self._lay_out(rules, {*order_columns, *ORDER_DERIVED}, {*line_columns, *ITEM_DERIVED})
+        _check_constants(plain, settings, hooks, where)
+        self._lay_out(rules, {*order_columns, *ORDER_DERIVED, *hooks.derived}, {*line_columns, *ITEM_DERIVED})
         self.item_columns = {path for aim in self.item_targets for path in aim.rule.paths}
-        self._status_field = settings.status_field
-        self._status_words = {spelled: word for word, spelled in settings.status_values.items()}
         self.sources = {rule.target: rule.paths for rule in plain}
-
-    def payload_status(self, payload: Mapping[str, Any]) -> str:
-        """The order status in a payload, as the setting ``order_status`` spells it; "" for none."""
-        status = payload.get(self._status_field)
-        return self._status_words.get(status, status) if isinstance(status, str) else ""
 
     def _constants(
         self, rules: Sequence[Mapping[str, Any]], constants: Mapping[str, Any], own: Sequence[Mapping[str, Any]]
@@ -190,40 +181,14 @@ def _fixed_members(rules: Sequence[MappingRule], check: PayloadCheck, values: Ma
                 f"{where}, target {rule.target!r}: must be {origin.replace('_', ' ')}, by which orders "
                 "are sent and looked up; a constant cannot replace it"
             )
-        if rule.target in check.public and constant and rule.value is not None and not is_public_ipv4(str(rule.value)):
-            raise ConfigurationError(
-                f"{where}, target {rule.target!r}: must be a public IPv4 address, not an internal or reserved one"
-            )
 
 
-def _with_status_values(destination: VendorFormat, status: str, settings: TransformSettings) -> VendorFormat:
-    """The format with the name and values of the status field as another platform spells them."""
-    if not status or (settings.status_field == status and not settings.status_values):
-        return destination
-    schema = dict(destination.schema)
-    members = dict(schema["properties"])
-    members.pop(status, None)
-    allowed = sorted(set(settings.status_values.values())) or destination.schema["properties"][status]["enum"]
-    members[settings.status_field] = {"enum": allowed}
-    schema["properties"] = members
-    schema["required"] = [settings.status_field if name == status else name for name in schema.get("required", ())]
-    return VendorFormat(destination.name, schema, destination.mapping)
-
-
-def _status_fits(
-    rules: Sequence[MappingRule], needs: Mapping[str, Sequence[str]], form: VendorFormat, settings: TransformSettings
+def _check_constants(
+    rules: Sequence[MappingRule], settings: TransformSettings, hooks: PayloadHooks, where: str
 ) -> None:
-    subschema = subschema_at(form.schema, settings.status_field)
-    allowed = (subschema or {}).get("enum", [settings.sent_status])
-    if settings.sent_status not in allowed:
-        raise ConfigurationError(f"order_status: must be one of {', '.join(map(str, allowed))}")
-    # A constant replaces the setting; a value that a rule reads is checked order by order (``payload_checks``).
-    sent = next((rule.value for rule in rules if rule.target == settings.status_field and not rule.paths), None)
-    spelled = {settings.status_values.get(status, status): status for status in needs}
-    given = {rule.target for rule in rules if rule.paths or rule.value is not None or rule.default is not None}
-    status = spelled.get(sent, "") if isinstance(sent, str) else ""
-    for needed in needs.get(status, ()):
-        if needed not in given:
-            raise ConfigurationError(
-                f"order_status {status} requires {needed}: set it in the pipeline's file or by a mapping rule"
-            )
+    if hooks.check_constants is None:
+        return
+    constants = {rule.target: rule.value for rule in rules if not rule.paths}
+    filled = {rule.target for rule in rules if rule.paths or rule.value is not None or rule.default is not None}
+    for target, problem in hooks.check_constants(constants, filled, settings):
+        raise ConfigurationError(f"{where}, target {target!r}: {problem}")

@@ -2,7 +2,7 @@
 
 documents -> canonical frames (``mapping.canonical``) -> check of the amounts (``totals``) -> items to send
 (``derivation``, ``money.allocation``) -> payload objects (``builder``) -> the destination's schema and last check
-(``payload_checks``) -> bytes.
+(``checks``) -> bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from order_relay.errors import ValidationIssue
@@ -24,8 +25,8 @@ from order_relay.orders.mapping.eligibility import EligibilityRules
 from order_relay.orders.notes import OrderNote, limit_notes
 from order_relay.orders.payload.builder import PayloadBuilder
 from order_relay.orders.payload.charges import Charges
-from order_relay.orders.payload.custom_fields import CustomFields
 from order_relay.orders.payload.derivation import allocate_items, derive_columns
+from order_relay.orders.payload.hooks import PayloadHooks
 from order_relay.orders.payload.mapping_setup import build_reader, build_tables, check_setup
 from order_relay.orders.payload.payload_spec import ListSpec, PayloadSpec
 from order_relay.orders.payload.totals import check_totals
@@ -43,8 +44,8 @@ class TransformResult:
     """The result for one document: the ``payload`` to send, or the ``issues`` that reject it, or ``hold``.
 
     ``index``: position in the input. ``total_minor``: minor units of ``currency``. ``submitted_at`` (UTC): when the
-    customer submitted the order; a search by date may use it. ``sent_as``: the order status in the payload, as the
-    setting ``order_status`` spells it. ``notes``: what was changed, left out or defaulted. ``hold``: the reason why an
+    customer submitted the order; a search by date may use it. ``sent_as``: the order status in the payload (the hook
+    ``read_status``). ``notes``: what was changed, left out or defaulted. ``hold``: the reason why an
     operator must decide before the order is sent.
     """
 
@@ -68,7 +69,14 @@ class Transformer:
     together.
     """
 
-    def __init__(self, source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> None:
+    def __init__(
+        self,
+        source: VendorFormat,
+        destination: VendorFormat,
+        settings: TransformSettings,
+        hooks: PayloadHooks | None = None,
+    ) -> None:
+        self._hooks = hooks = hooks or PayloadHooks()
         self.source = source
         self.destination = destination
         self.settings = settings
@@ -77,19 +85,21 @@ class Transformer:
         self.eligibility = EligibilityRules.from_mapping(
             section, tables, settings.named(f"mapping of {source.name}: gate")
         )
-        self._reader = build_reader(source, settings, tables)
+        self._reader = build_reader(source, settings, tables, hooks.derived)
         check_setup(source, destination, settings, self._reader)
+        self._origins = {**COLUMN_ORIGINS, **hooks.derived}
         targets = [rule.target for rule in self._reader.orders]
         self._charges = Charges(targets, settings.charges, settings.named("transform"))
-        self._keys = CustomFields(exact=settings.custom_keys == "exact")
         self._form = PayloadSpec(
             destination,
             settings,
+            hooks,
             tables,
-            {*ORDER_COLUMNS, *targets},
-            {*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
+            order_columns={*ORDER_COLUMNS, *targets},
+            line_columns={*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
         )
-        parts = [TRANSFORM_VERSION, source.fingerprint, destination.fingerprint, settings.model_dump(mode="json")]
+        own = {**settings.rule_values(), **settings.model_dump(mode="json")}
+        parts = [TRANSFORM_VERSION, source.fingerprint, destination.fingerprint, own]
         text = json.dumps(parts, sort_keys=True, default=str)
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -118,8 +128,10 @@ class Transformer:
             if pointers:
                 self._note_redactions(canonical, row, pointers)
         items = check_totals(canonical, self._reader)
-        orders = derive_columns(canonical, self.settings)
-        self._nameless(canonical, orders)
+        orders = derive_columns(canonical, self.settings.key_prefix)
+        if self._hooks.derive_columns is not None:
+            refuse = partial(self._refuse, canonical)
+            orders |= self._hooks.derive_columns(orders, self.settings, refuse)
         for row, key in enumerate(orders["destination_key"]):
             if key is not None and key_marks:
                 orders["destination_key"][row] = f"{key}{key_marks[row]}"
@@ -131,7 +143,7 @@ class Transformer:
             canonical,
             orders,
             good,
-            settings=self.settings,
+            each_unit=self._form.each_unit,
             charges=self._charges,
             needed=self._form.item_columns,
         )
@@ -159,14 +171,14 @@ class Transformer:
         good: Sequence[int],
     ) -> dict[int, tuple[bytes, str]]:
         """Payload and status of the orders that the destination's schema accepts; the others are rejected."""
-        heads = PayloadBuilder(self._form.order_targets, orders, len(canonical.orders), self._keys)
+        heads = PayloadBuilder(self._form.order_targets, orders, len(canonical.orders), self._form.keys)
         owner = whole["order"]
         lifted = {
             name: [column[row] for row in owner]
             for name, column in orders.items()
             if name in self._form.item_columns and name not in whole
         }
-        bodies = PayloadBuilder(self._form.item_targets, {**lifted, **whole}, len(owner), self._keys)
+        bodies = PayloadBuilder(self._form.item_targets, {**lifted, **whole}, len(owner), self._form.keys)
         lists = {name: self._entries(form, canonical, orders, good) for name, form in self._form.lists.items()}
         for row, issue in heads.wrong:
             if row in of_order:
@@ -188,7 +200,7 @@ class Transformer:
             if issues:
                 canonical.issues[row] += [self._at_source(issue, whole, span) for issue in issues]
             else:
-                payloads[row] = self._encoded(canonical, row, payload), self._form.payload_status(payload)
+                payloads[row] = self._encoded(canonical, row, payload), self._status(payload)
         self._note(canonical, heads, (owner, bodies), *lists.values())
         return {row: (payload, status) for row, (payload, status) in payloads.items() if payload is not None}
 
@@ -211,7 +223,11 @@ class Transformer:
             path: rows.column(member) if (member := form.member(path)) else [orders[path][row] for row in owner]
             for path in paths
         }
-        return owner, PayloadBuilder(form.targets, found, len(owner), self._keys)
+        return owner, PayloadBuilder(form.targets, found, len(owner), self._form.keys)
+
+    def _status(self, payload: Mapping[str, Any]) -> str:
+        read = self._hooks.read_status
+        return read(payload, self.settings) if read is not None else ""
 
     def _encoded(self, canonical: CanonicalOrders, row: int, payload: dict[str, Any]) -> bytes | None:
         try:
@@ -245,7 +261,7 @@ class Transformer:
             if of_item and span:
                 location = self._line_place(origin, whole, span.start + int(parts[1]))
             else:
-                location = self._reader.order_pointer(COLUMN_ORIGINS.get(origin, origin))
+                location = self._reader.order_pointer(self._origins.get(origin, origin))
             if location:
                 return ValidationIssue(issue.code, location, f"{field_name(location)}, sent as {issue.message}")
         return issue
@@ -253,13 +269,6 @@ class Transformer:
     def _line_place(self, column: str, whole: Mapping[str, list[Any]], index: int) -> str:
         position = whole["position"][index]
         return self._reader.line_pointer(column, position) if position >= 0 else ""
-
-    def _nameless(self, canonical: CanonicalOrders, orders: Mapping[str, list[Any]]) -> None:
-        for row in range(len(canonical.orders)):
-            if not any(orders[name][row] for name in ("bill_name", "bill_company", "ship_name", "ship_company")):
-                self._refuse(
-                    canonical, row, "bill_name", "missing_field", "and the company name are missing; enter one of them"
-                )
 
     def _refuse(self, canonical: CanonicalOrders, row: int, column: str, code: str, problem: str) -> None:
         location = self._reader.order_pointer(column)
@@ -297,24 +306,5 @@ def _by_order(owner: Sequence[int], entries: Sequence[dict[str, Any]]) -> dict[i
     return found
 
 
-def source_reader(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> CanonicalReader:
-    """A reader of ``source`` documents with these settings. Needs no connection.
-
-    Raises ``ConfigurationError`` if mappings and overrides do not fit together.
-    """
-    return build_reader(source, settings, build_tables(source, destination, settings))
-
-
-COLUMN_ORIGINS = {
-    "destination_key": "order_number",
-    "comment": "notes",
-    "bill_first": "bill_name",
-    "bill_last": "bill_name",
-    "ship_first": "ship_name",
-    "ship_last": "ship_name",
-    "ship_custom_name": "ship_name",
-    "ship_line1": "ship_address1",
-    "ship_line2": "ship_address2",
-    "ship_line3": "ship_address2",
-}
+COLUMN_ORIGINS = {"destination_key": "order_number", "comment": "notes"}
 """The canonical column of each derived one, to report an issue at the source's member."""

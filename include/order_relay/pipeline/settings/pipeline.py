@@ -36,15 +36,7 @@ from order_relay.pipeline.settings.thresholds import AlertSettings
 from order_relay.pipeline.settings.yaml import read_yaml
 
 S = TypeVar("S", bound=BaseModel)
-
-PLACEHOLDER_IP = "192.88.99.1"
-"""The value in the shipped file: a public address that is routed nowhere (6to4 relay anycast, retired by RFC 7526)."""
-
-CONNECTION_SETTINGS = ("manufacturer_id", "status_field", "status_values")
-"""Transform settings that belong to the destination's connection and must not be set in a file."""
-
-UNKNOWN_ACCOUNT: Mapping[str, Any] = {"manufacturer_id": 1, "catalog_id": 0}
-"""Placeholders for settings that only the destination's connection has, to check the rest of a file without it."""
+T = TypeVar("T", bound=TransformSettings)
 
 _FILE = re.compile(r"(?P<source>[a-z0-9]+)_to_(?P<destination>[a-z0-9]+)(__[A-Za-z0-9_-]{1,60})?")
 STATUS_FILE = re.compile(r"(?P<vendor>[a-z0-9]+)_status(__[A-Za-z0-9_-]{1,60})?")
@@ -109,30 +101,32 @@ class PipelineSettings(SettingsSection):
         """The policies in the engine's form."""
         return VersionPolicies(**self.policies.model_dump())
 
-    def transform_settings(self, account: Mapping[str, Any]) -> TransformSettings:
-        """The transformation's settings: from this file and the connections (``account``).
+    @property
+    def file(self) -> str:
+        """The name of its file, for messages."""
+        return self._file or self.name
+
+    def transform_settings(self, model: type[T], facts: Mapping[str, Any]) -> T:
+        """The section ``transform`` as the destination's ``model``. ``facts``: what the connections know.
 
         Raises ``ConfigurationError`` naming the file and each wrong key.
         """
         overrides = MappingOverrides(**self.mapping.model_dump(), tables=self.tables)
-        where = f"{self._file or self.name}: transform"
-        for key in (*CONNECTION_SETTINGS, "overrides"):
+        where = f"{self.file}: transform"
+        for key in (*model.connection_only, "overrides"):
             if key in self.transform:
                 home = "mapping and tables" if key == "overrides" else f"connection {self.destination.connection!r}"
                 raise ConfigurationError(f"{where}.{key}: must not be set here; set it in {home}")
-        return TransformSettings.load({**account, **self.transform, "overrides": overrides}, where, self._file)
+        return model.load({**self.transform, "overrides": overrides}, where, self._file, facts)
 
     def remarks(self) -> list[str]:
         """Warnings about settings that are valid but not meant for production."""
-        found = []
-        if self.transform.get("customer_ip") == PLACEHOLDER_IP:
-            found.append(f"{self._file}: transform.customer_ip is still the placeholder; set it to your public address")
-        if self.shadow:
-            found.append(
-                f"{self._file}: mode is shadow: nothing is sent or acknowledged, runs only report what they would "
-                "send; to go live, set 'mode: live'"
-            )
-        return found
+        if not self.shadow:
+            return []
+        return [
+            f"{self.file}: mode is shadow: nothing is sent or acknowledged, runs only report what they would "
+            "send; to go live, set 'mode: live'"
+        ]
 
 
 def pipeline_files(folder: Path | None = None) -> dict[str, Path]:
@@ -168,10 +162,12 @@ def load_pipeline(name: str, folder: Path | None = None) -> PipelineSettings:
 
 
 def load_file(path: Path) -> PipelineSettings:
-    """Read and check one file. Raises ``ConfigurationError`` with the file, each wrong key and the allowed values."""
+    """Read and check one file. Raises ``ConfigurationError`` with the file, each wrong key and the allowed values.
+
+    The section ``transform`` depends on the destination and is checked by ``wiring.transformation.checked``.
+    """
     settings = load_validated(path, PipelineSettings)
     settings._file = path.name
-    settings.transform_settings(UNKNOWN_ACCOUNT)
     return settings
 
 

@@ -32,6 +32,9 @@ LIVE_BASE = "https://api.cloudsuite.io"
 LIVE_TOKEN_URL = "https://id.cloudsuite.io/realms/CloudSuite/protocol/openid-connect/token"  # noqa: S105 - a URL
 """Source: docs/vendors/cloudsuite.md, "Connect". The vendor's test realm is called CloudSuite-test."""
 
+FACTS = ("time_zone",)
+"""Settings that mapping rules may read as ``settings.x``."""
+
 STATES = ("quotation", "confirmed", "processing", "done")
 """States of orders that may be read. Drafts are not orders yet, and cancelled orders are never sent."""
 

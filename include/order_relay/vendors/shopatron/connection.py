@@ -24,6 +24,9 @@ from order_relay.vendors.shopatron.order_view import ASK, MEMBERS, UNNAMED_ORDER
 LIVE_BASE = "https://integration.shopatron.com/api/v2"
 LIVE_TOKEN_URL = "https://auth.shopatron.com/oauthserver/oauth2/token"  # noqa: S105 - a URL
 
+FACTS = ("manufacturer_id", "catalog_id", "status_field", "status_values")
+"""Settings that mapping rules may read as ``settings.x``."""
+
 SEARCH_FROM = "startDate"
 SEARCH_TO = "endDate"
 """Names of the search's date parameters (docs/vendors/shopatron.md, "Facts")."""

@@ -423,10 +423,10 @@ def test_what_would_be_ignored_is_wrong_setup(build: Build, change: dict[str, An
 
 
 def test_paths_of_the_vendors_own_mapping_name_its_file(source_format: Any, destination_format: Any) -> None:
-    from order_relay.orders.payload.transform_settings import TransformSettings
     from order_relay.orders.schema.validator import VendorFormat
+    from order_relay.vendors.shopatron.transform import ShopatronTransform
 
-    base = TransformSettings.load({"customer_ip": "203.0.114.7", "manufacturer_id": 1, "catalog_id": 0})
+    base = ShopatronTransform.load({"customer_ip": "203.0.114.7", "manufacturer_id": 1, "catalog_id": 0})
     wrong = (({"items": "items[].sku"}, "identity.items"), ({"items_need": ["prize"]}, "identity.items_need"))
     for section, place in wrong:
         mapping = {**source_format.mapping, "identity": {**source_format.mapping["identity"], **section}}

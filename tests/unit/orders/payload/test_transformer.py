@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from order_relay.errors import ConfigurationError
 from order_relay.orders.notes import OrderNote
-from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.schema.validator import VendorFormat
+from order_relay.vendors.shopatron.transform import ShopatronTransform
 from tests.support.payloads import codes, lines, oms_total, only, sent
 
 Make = Callable[..., dict[str, Any]]
@@ -459,12 +459,12 @@ def test_what_does_not_fit_is_wrong_setup(build: Build, change: dict[str, Any], 
 )
 def test_settings_are_checked_and_named(change: dict[str, Any], expected: str) -> None:
     with pytest.raises(ConfigurationError, match=f"file.yaml: {expected}"):
-        TransformSettings.load({**BASE, **change}, "file.yaml")
+        ShopatronTransform.load({**BASE, **change}, "file.yaml")
 
 
 def test_missing_settings_are_named() -> None:
     with pytest.raises(ConfigurationError, match=r"customer_ip.*manufacturer_id.*catalog_id"):
-        TransformSettings.load({})
+        ShopatronTransform.load({})
 
 
 def test_fingerprint_follows_everything_that_shapes_a_payload(build: Build) -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from order_relay.orders.mapping.canonical import CanonicalReader
 from order_relay.orders.markdown import escape_markdown
-from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.review.diff import NO_VISIBLE_CHANGE, FieldChange, diff_versions
 from order_relay.orders.schema.validator import VendorFormat
+from order_relay.vendors.shopatron.payload import HOOKS
+from order_relay.vendors.shopatron.transform import ShopatronTransform
 
 Make = Callable[..., dict[str, Any]]
 SETTINGS = {"customer_ip": "203.0.114.7", "manufacturer_id": 1010, "catalog_id": 0}
@@ -22,7 +23,7 @@ SETTINGS = {"customer_ip": "203.0.114.7", "manufacturer_id": 1010, "catalog_id":
 
 @pytest.fixture(scope="session")
 def reader(source_format: VendorFormat, destination_format: VendorFormat) -> CanonicalReader:
-    return Transformer(source_format, destination_format, TransformSettings.load(SETTINGS)).reader
+    return Transformer(source_format, destination_format, ShopatronTransform.load(SETTINGS), HOOKS).reader
 
 
 def test_equal_orders_are_equal(order: dict[str, Any], reader: CanonicalReader) -> None:

@@ -10,12 +10,13 @@ from order_relay.errors import ConfigurationError
 from order_relay.orders.messages import VersionPolicies
 from order_relay.pipeline.settings.locations import config_folder
 from order_relay.pipeline.settings.pipeline import (
-    PLACEHOLDER_IP,
     PipelineSettings,
     load_file,
     load_pipeline,
     pipeline_files,
 )
+from order_relay.vendors.shopatron.transform import PLACEHOLDER_IP, ShopatronTransform
+from order_relay.wiring.transformation import checked, remarks
 
 BASE = """
 source: {vendor: supercat, connection: supercat_default}
@@ -33,16 +34,17 @@ def written(folder: Path, text: str, name: str = "supercat_to_shopatron") -> Pat
 
 
 def load_all(folder: Path) -> dict[str, PipelineSettings]:
-    return {name: load_file(path) for name, path in pipeline_files(folder).items()}
+    return {name: checked(load_file(path)) for name, path in pipeline_files(folder).items()}
 
 
 def test_the_shipped_files_are_valid_and_say_what_to_change() -> None:
     shipped = load_all(config_folder())
     assert "supercat_to_shopatron" in shipped
     ours = shipped["supercat_to_shopatron"]
-    assert ours.transform_settings(ACCOUNT).customer_ip == PLACEHOLDER_IP
-    assert "customer_ip" in ours.remarks()[0]
-    assert "to go live, set 'mode: live'" in ours.remarks()[1]
+    assert ours.transform_settings(ShopatronTransform, ACCOUNT).customer_ip == PLACEHOLDER_IP
+    change, live = remarks(ours)
+    assert "supercat_to_shopatron.yaml: transform.customer_ip is still the placeholder" in change
+    assert "to go live, set 'mode: live'" in live
     assert ours.engine_policies == VersionPolicies()
 
 
@@ -53,8 +55,8 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.load.max_wait_s == 120
     assert settings.load.lookup_before_send == "auto"
     assert settings.acknowledge.enabled
-    assert settings.remarks() == []
-    assert settings.transform_settings(ACCOUNT).manufacturer_id == 7
+    assert remarks(settings) == []
+    assert settings.transform_settings(ShopatronTransform, ACCOUNT).manufacturer_id == 7
 
 
 def test_nothing_is_sent_before_a_file_is_live(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_a_file_is_a_pipeline_and_its_name_a_suffix(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_named_with_file_key_and_what_is_allowed(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message) as error:
-        load_file(written(tmp_path, text))
+        checked(load_file(written(tmp_path, text)))
     assert "supercat_to_shopatron.yaml" in str(error.value)
 
 

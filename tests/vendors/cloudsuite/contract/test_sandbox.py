@@ -20,11 +20,12 @@ from order_relay.errors import (
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.identity.source_identity import IdentityPaths, identify
 from order_relay.orders.messages import MappingOverrides, Selection
-from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.cloudsuite.vendor import source
 from order_relay.vendors.shopatron import vendor as shopatron
+from order_relay.vendors.shopatron.payload import HOOKS
+from order_relay.vendors.shopatron.transform import ShopatronTransform
 from order_relay_sandbox.cloudsuite.switches import LIST_ANSWERS
 from order_relay_sandbox.serving import serve_in_thread
 
@@ -72,7 +73,7 @@ def transformer(**tables):
         "time_zone": "Europe/Amsterdam",
         "overrides": MappingOverrides(tables=tables),
     }
-    return Transformer(*forms, TransformSettings.load(values))
+    return Transformer(*forms, ShopatronTransform.load(values), HOOKS)
 
 
 def fates(documents, turn):

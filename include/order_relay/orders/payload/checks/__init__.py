@@ -1,0 +1,1 @@
+"""The last check of a finished payload, independent of what filled it."""
