@@ -167,7 +167,7 @@ class CanonicalReader:
         def report(row: int, issue: ValidationIssue) -> None:
             wrong.add(row)
             if rule.informational:
-                notes[row].append(_omission_note(location, issue))
+                notes[row].append(columns.omission_note(location, issue))
             else:
                 issues[row].append(
                     ValidationIssue(
@@ -242,7 +242,7 @@ class CanonicalReader:
                     continue  # a promotion is a text: its quantity does not matter
                 location = self.line_pointer(column, position[index])
                 if column in informational:
-                    notes[order[index]].append(_omission_note(location, issue))
+                    notes[order[index]].append(columns.omission_note(location, issue))
                     continue
                 issues[order[index]].append(
                     ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}")
@@ -254,10 +254,6 @@ class CanonicalReader:
         frame["position"] = pd.Series(position, dtype="int64")
         frame["promotion"] = frame["promotion"].astype(bool)
         return frame
-
-
-def _omission_note(location: str, issue: ValidationIssue) -> OrderNote:
-    return OrderNote("unreadable_value", location, f"{issue.message}; left out")
 
 
 def _informational_pointers(orders: Sequence[MappingRule], lines: Sequence[MappingRule], each: str) -> frozenset[str]:

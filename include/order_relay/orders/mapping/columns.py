@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from order_relay.errors import RecordRejectedError, ValidationIssue
 from order_relay.orders.empty_values import is_empty
 from order_relay.orders.mapping.converters import number_as_text
 from order_relay.orders.mapping.mapping_rules import MappingRule, normalize_words
+from order_relay.orders.notes import OrderNote
 from order_relay.orders.paths import is_blocked, iterate_values, through_list
 
 ReportIssue = Callable[[int, ValidationIssue], None]
@@ -17,7 +18,13 @@ ReportIssue = Callable[[int, ValidationIssue], None]
 ReportUnmapped = Callable[[int, MappingRule], None]
 
 REQUIRED = ValidationIssue("missing_field", "", "is required but missing")
+_BLOCKED = ValidationIssue("wrong_type", "", "cannot be read: the value around it has the wrong type")
 CONVERSION_ERRORS = (ValueError, TypeError, ArithmeticError, AttributeError, KeyError, RecursionError)
+
+
+def omission_note(location: str, issue: ValidationIssue) -> OrderNote:
+    """The note on an informational value that is left out because of an issue."""
+    return OrderNote("unreadable_value", location, f"{issue.message}; left out")
 
 
 class DocumentRows:
@@ -30,7 +37,9 @@ class DocumentRows:
         self._objects: dict[str, list[dict[str, Any]]] = {"": [row if type(row) is dict else nothing for row in rows]}
 
     def column(self, path: str) -> list[Any]:
-        """The members at a dotted path; ``None`` if one is missing or something along the path is not an object."""
+        """The first values at a path; ``None`` if one is missing or something along the path has another type."""
+        if through_list(path):
+            return [next(iterate_values(row, path), None) for row in self._objects[""]]
         outer, _, name = path.rpartition(".")
         return [row.get(name) for row in self._inside(outer)]
 
@@ -72,8 +81,34 @@ def read_column(rule: MappingRule, rows: DocumentRows, report: ReportIssue, note
         for row in rows.blocked(rule.paths):
             if rule.verb != "first":
                 column[row] = None  # a part is missing
-            report(row, ValidationIssue("wrong_type", "", "cannot be read: the value around it has the wrong type"))
+            report(row, _BLOCKED)
     return apply_default(rule, column)
+
+
+def column_of(path: str, columns: Container[str]) -> str:
+    """The column that a path of a destination's rule reads: ``custom_fields`` for ``custom_fields.terms``.
+
+    A column's name may contain dots; the longest one counts. Empty if there is none.
+    """
+    name = path
+    while name and name not in columns:
+        name = name[: max(name.rfind("."), name.rfind("["), 0)]
+    return name
+
+
+def read_from_columns(rule: MappingRule, source: Mapping[str, list[Any]], report: ReportIssue) -> list[Any]:
+    """The values at the rule's paths in columns, or in the objects and lists that columns hold, as one column."""
+    if all(path in source for path in rule.paths):
+        return combine_columns(rule, [source[path] for path in rule.paths], report)
+    found: list[list[Any]] = []
+    for path in rule.paths:
+        name = column_of(path, source)
+        inner = f"column{path[len(name) :]}"
+        rows = DocumentRows([{"column": value} for value in source[name]])
+        found.append(rows.values(inner))
+        for row in rows.blocked([inner]):
+            report(row, _BLOCKED)
+    return combine_columns(rule, found, report, many=True)
 
 
 def combine_columns(

@@ -55,7 +55,7 @@ class MappingRule:
     """One rule of a mapping file, checked.
 
     ``verb``: how the values at the paths become one (``verbs``), which ``combine`` does. ``many``: a path goes through
-    a list.
+    a list. ``has_members``: the value may be an object or a list, so that paths may lead into it.
     """
 
     target: str
@@ -74,6 +74,7 @@ class MappingRule:
     cut: bool = False
     when: tuple[str, Any] | None = None
     informational: bool = False
+    has_members: bool = False
 
 
 def normalize_words(value: Any) -> str:
@@ -186,6 +187,7 @@ def _rule(raw: Mapping[str, Any], tables: CodeTables, settings: Mapping[str, Any
         cut=bool(raw.get("cut", False)),
         when=(str(when["target"]), when["is"]) if when else None,
         informational=_informational(raw, context),
+        has_members=raw.get("converter") in {None, "text_map"} or "list" in raw or "to_list" in raw,
     )
 
 

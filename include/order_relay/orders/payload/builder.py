@@ -88,11 +88,13 @@ class PayloadBuilder:
         rule, target = field_target.rule, field_target.rule.target
 
         def report(row: int, issue: ValidationIssue) -> None:
+            if rule.informational:
+                self.notes.append((row, columns.omission_note(target, issue)))
+                return
             location = pointer(target.replace("[]", "").removesuffix(".*").split("."))
             self.wrong.append((row, ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}")))
 
-        found = [source[path] for path in rule.paths]
-        column = columns.combine_columns(rule, found, report) if found else [rule.value] * self.size
+        column = columns.read_from_columns(rule, source, report) if rule.paths else [rule.value] * self.size
         if rule.table is not None:
             missing = OrderNote("not_in_code_table", target, "is not in its code table; default used")
             column = columns.look_up_codes(rule, column, report, lambda row, _: self.notes.append((row, missing)))
@@ -100,7 +102,7 @@ class PayloadBuilder:
         if rule.required:
             for row, value in enumerate(column):
                 if value is None:
-                    report(row, ValidationIssue("missing_field", "", "is required but missing"))
+                    report(row, columns.REQUIRED)
         if field_target.merge:
             for row, value in enumerate(column):
                 if value is not None and not isinstance(value, dict):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from order_relay.errors import ConfigurationError
+from order_relay.orders.mapping.columns import column_of
 from order_relay.orders.mapping.mapping_rules import CodeTables, MappingRule, merge_rules, parse_rules
 from order_relay.orders.payload.builder import PayloadTarget, resolve_target
 from order_relay.orders.payload.checks.card_fields import CARD_FIELD_PATTERN, find_card_fields, is_masked
@@ -53,7 +54,10 @@ class PayloadSpec:
         *,
         order_columns: Iterable[str],
         line_columns: Iterable[str],
+        with_members: Collection[str] = (),
     ) -> None:
+        """``with_members``: columns that hold objects or lists, into which paths may lead."""
+        self._with_members = with_members
         over = settings.overrides
         self.format = hooks.adapt_format(destination, settings) if hooks.adapt_format else destination
         mapping = self.format.mapping
@@ -83,8 +87,9 @@ class PayloadSpec:
         _fixed_members(plain, self.check, values, where)
         _check_constants(plain, settings, hooks, where)
         self._lay_out(rules, {*order_columns, *ORDER_DERIVED, *hooks.derived}, {*line_columns, *ITEM_DERIVED})
-        self.item_columns = {path for aim in self.item_targets for path in aim.rule.paths}
-        self.sources = {rule.target: rule.paths for rule in plain}
+        known = {*order_columns, *line_columns, *ORDER_DERIVED, *ITEM_DERIVED, *hooks.derived}
+        self.item_columns = {column_of(path, known) for aim in self.item_targets for path in aim.rule.paths}
+        self.sources = {rule.target: [column_of(path, known) for path in rule.paths] for rule in plain}
 
     def _constants(
         self, rules: Sequence[Mapping[str, Any]], constants: Mapping[str, Any], own: Sequence[Mapping[str, Any]]
@@ -146,9 +151,15 @@ class PayloadSpec:
 
     def _columns_exist(self, rule: MappingRule, known: set[str]) -> None:
         for path in rule.paths:
-            if path not in known:
+            name = column_of(path, known)
+            if not name:
                 raise ConfigurationError(
                     f"{self._where}, target {rule.target!r}: unknown column {path!r}{did_you_mean(path, sorted(known))}"
+                )
+            if name not in (path, *self._with_members):
+                raise ConfigurationError(
+                    f"{self._where}, target {rule.target!r}: no path {path!r}, because the column {name!r} holds a "
+                    "single value"
                 )
 
     def _condition_exists(self, rule: MappingRule, group: Sequence[PayloadTarget]) -> None:

@@ -97,6 +97,7 @@ class Transformer:
             tables,
             order_columns={*ORDER_COLUMNS, *targets},
             line_columns={*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
+            with_members={rule.target for rule in (*self._reader.orders, *self._reader.lines) if rule.has_members},
         )
         own = {**settings.rule_values(), **settings.model_dump(mode="json")}
         parts = [TRANSFORM_VERSION, source.fingerprint, destination.fingerprint, own]
@@ -219,10 +220,9 @@ class Transformer:
             owner += [row] * len(given or [{}])
         paths = {path for aim in form.targets for path in aim.rule.paths}
         rows = columns.DocumentRows(documents)
-        found = {
-            path: rows.column(member) if (member := form.member(path)) else [orders[path][row] for row in owner]
-            for path in paths
-        }
+        found = {path: rows.column(member) for path in paths if (member := form.member(path))}
+        for name in {columns.column_of(path, orders) for path in paths - found.keys()}:
+            found[name] = [orders[name][row] for row in owner]
         return owner, PayloadBuilder(form.targets, found, len(owner), self._form.keys)
 
     def _status(self, payload: Mapping[str, Any]) -> str:

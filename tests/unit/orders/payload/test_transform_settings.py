@@ -355,6 +355,51 @@ def test_orders_of_one_batch_keep_their_own_payments(build: Build, order: dict[s
         ]
 
 
+# --- into the objects and lists that columns hold ---
+
+INNER: list[tuple[dict[str, Any], str, Any]] = [
+    ({"target": "channel", "path": "custom_fields.Dock"}, "channel", "7"),
+    ({"target": "channel", "path": ["custom_fields.nowhere", "terms"]}, "channel", "Net 30"),
+    ({"target": "channel", "path": ["terms", "custom_fields.Dock"], "join": "/"}, "channel", "Net 30/7"),
+    ({"target": "channel", "path": "fees[kind=gift].name", "default": "none"}, "channel", "Wrap"),
+    ({"target": "channel", "path": "fees[].name", "join": ", "}, "channel", "Wrap, Rush"),
+    ({"target": "customOrderData.fees", "path": "fees[].total", "sum": True, "converter": "text"}, "fees", "3.50"),
+    ({"target": "channel", "path": "fees", "converter": "text", "informational": True}, "channel", None),
+]
+
+
+@pytest.mark.parametrize(("rule", "member", "value"), INNER)
+def test_rules_of_the_destination_read_into_columns(
+    build: Build, order: dict[str, Any], rule: dict[str, Any], member: str, value: Any
+) -> None:
+    source = {"order": [{"target": "fees", "path": "fees"}], "members": ["fees"]}
+    transformer = build(source=source, destination={"fields": [rule]})
+    order["fees"] = [{"kind": "gift", "name": "Wrap", "total": "1.25"}, {"kind": "x", "name": "Rush", "total": "2.25"}]
+    payload = sent(transformer, order)
+    assert {**payload["customOrderData"], **payload}.get(member) == value
+    notes = [(note.code, note.path) for note in only(transformer, order).notes]
+    assert notes == ([("unreadable_value", "channel")] if value is None else [])
+
+
+def test_a_part_of_a_column_that_cannot_be_read_refuses_the_order(build: Build, order: dict[str, Any]) -> None:
+    source = {"order": [{"target": "fees", "path": "fees"}], "members": ["fees"]}
+    rule = {"target": "customOrderData.fees", "path": "fees[].total", "sum": True, "converter": "text"}
+    transformer = build(source=source, destination={"fields": [rule]})
+    assert codes(transformer, order | {"fees": [{"total": "x"}]}) == {("bad_amount", "/fees")}
+    assert codes(transformer, order | {"fees": "3.50"}) == {("wrong_type", "/fees")}
+
+
+def test_items_and_payments_read_into_columns(build: Build, order: dict[str, Any]) -> None:
+    fields = [
+        {"target": "orderItems[].product.name", "path": ["options.Colour", "item_name"], "join": " "},
+        {"target": "orderPayments[].transactionID", "path": "custom_fields.Dock"},
+    ]
+    order["items"][0]["options"] = {"Colour": "red"}
+    payload = sent(build(destination={"fields": fields}), order)
+    assert payload["orderItems"][0]["product"]["name"].startswith("red ")
+    assert payload["orderPayments"][0]["transactionID"] == "7"
+
+
 # --- typos ---
 
 TYPOS: list[tuple[dict[str, Any], str]] = [
@@ -399,6 +444,14 @@ TYPOS: list[tuple[dict[str, Any], str]] = [
     (
         {"destination": {"fields": [{"target": "channel", "path": "terms"}]}, "constants": {"channel": "x"}},
         "remove one of them",
+    ),
+    (
+        {"destination": {"fields": [{"target": "channel", "path": "terms.first"}]}},
+        "no path 'terms.first', because the column 'terms' holds a single value",
+    ),
+    (
+        {"destination": {"fields": [{"target": "channel", "path": "custom_feilds.x"}]}},
+        "unknown column 'custom_feilds.x'",
     ),
     ({"destination": {"fields": [{"target": "orderPayments", "path": "custom_fields"}]}}, "remove the rule"),
     ({"destination": {"fields": [{"target": "orderPayments[].transactionID", "path": "pay[].x"}]}}, "one column"),
