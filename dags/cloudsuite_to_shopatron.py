@@ -37,9 +37,9 @@ of the newly listed orders fail.
 and do not turn a run red. **Red** means that a task failed after its retries, or that the accounting check failed.
 If there is nothing to do, *validate* to *load* are skipped.
 
-**Trigger form**: `dry_run` shows what would happen; `order_ids` reads only these (CloudSuite's ids); `limit` sets a
-maximum; `acknowledge` can be switched off. **Backfill**: orders confirmed in the interval are read; an order already
-sent is not sent again.
+**Trigger form**: `dry_run` shows what would happen; `order_ids` reads only these (CloudSuite's ids, numbers
+such as CS9101, or web shop and number: 1-CS9101); `limit` sets a maximum; `acknowledge` can be switched off.
+**Backfill**: orders confirmed in the interval are read; an order already sent is not sent again.
 
 **Write-back** of OMS id, line numbers and shipments is done by `cloudsuite_feedback`.
 

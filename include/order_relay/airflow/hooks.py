@@ -1,8 +1,8 @@
 """Hooks of the vendors' connection types, for users' own tasks and for the *Test* button of the connection form.
 
-There is one class per vendor folder, named after the connection type: ``SupercatHook``, ``ShopatronHook``,
-``CloudsuiteHook``, ``AcommerceHook``, ``ShiprushHook``. Order Relay itself sends orders with its own clients
-(docs/decisions/0017-bulk-sending-and-httphook.md), which use the same base URL, TLS, proxy and time-out.
+There is one class per vendor folder, named after the connection type: ``MyshopHook`` for type ``myshop``. Order Relay
+itself sends orders with its own clients (docs/decisions/0017-bulk-sending-and-httphook.md), which use the same base
+URL, TLS, proxy and time-out.
 """
 
 from __future__ import annotations

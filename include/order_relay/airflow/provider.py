@@ -62,7 +62,7 @@ def connection_forms() -> dict[str, Mapping[str, Any]]:
 
 
 def hook_class(form: Mapping[str, Any]) -> str:
-    """The name of a form's hook class in ``airflow.hooks``: ``ShopatronHook`` for type ``shopatron``."""
+    """The name of a form's hook class in ``airflow.hooks``: ``MyshopHook`` for type ``myshop``."""
     return str(form.get("hook") or f"{form['connection_type'].capitalize()}Hook")
 
 

@@ -17,7 +17,7 @@ class Source(Protocol):
     """Where orders come from."""
 
     account: str
-    """Identifies the account, for binding the ledger: ``supercat:https://host/org``. No credentials."""
+    """Identifies the account, for binding the ledger: ``VENDOR:https://host/org``. No credentials."""
 
     format: VendorFormat
     """The vendor's JSON Schema and its mapping to the canonical order."""
@@ -117,7 +117,7 @@ class Destination(Protocol):
     """Where orders are sent."""
 
     account: str
-    """Identifies the account, for binding the ledger: ``shopatron:https://host/manufacturer``."""
+    """Identifies the account, for binding the ledger: ``VENDOR:https://host/account``."""
 
     format: VendorFormat
     """The vendor's JSON Schema and the mapping from the canonical order to its payload."""

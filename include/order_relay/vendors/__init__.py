@@ -33,14 +33,15 @@ def vendor_names(part: str = "connection") -> list[str]:
 def vendor_module(vendor: str, part: str) -> ModuleType:
     """A module of a vendor's folder.
 
-    Raises ``ConfigurationError`` for an unknown vendor, with those that have the module, and if ``ORDER_RELAY_VENDORS``
-    is invalid.
+    Raises ``ConfigurationError`` if there is none, with the vendors that have one, and if ``ORDER_RELAY_VENDORS`` is
+    invalid.
     """
     for problem in folder_problems():
         raise ConfigurationError(problem)
     available = vendor_names(part)
     if vendor not in available:
-        raise ConfigurationError(f"unknown vendor {vendor!r}; available: {', '.join(available)}")
+        what = f"vendor {vendor!r} has no {part}.py" if vendor in vendor_names() else f"unknown vendor {vendor!r}"
+        raise ConfigurationError(f"{what}; available: {', '.join(available)}")
     return import_module(f"{__name__}.{vendor}.{part}")
 
 

@@ -1,4 +1,4 @@
-"""The tasks of the write-back to a source (DAG ``cloudsuite_feedback``)."""
+"""The tasks of the write-back to a source (DAGs ``VENDOR_feedback``)."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def order_params() -> dict[str, Param]:
             items={"type": "string", "minLength": 1, "maxLength": 64},
             maxItems=1000,
             title="Only these orders",
-            description="The source's ids, or CloudSuite numbers such as CS9101 or 1-CS9101 (web shop and number), one "
-            "per line (at most 1000). Empty: everything the source offers.",
+            description="The source's ids, or numbers that it can look up (see the DAG's page), one per line (at most "
+            "1000). Empty: everything the source offers.",
         ),
         "limit": Param(
             None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from order_relay import COMMAND
 from order_relay.cli.doctor.checks import CheckResult, ok, run_guarded, warn
 from order_relay.errors import ConfigurationError
+from order_relay.vendors import vendor_module, vendor_names
 
 if TYPE_CHECKING:
     from order_relay.cli.deployment import Installation
@@ -61,10 +62,11 @@ def _account(installation: Installation, name: str) -> Iterator[CheckResult]:
     yield ok(check, f"statuses can be read; matched to orders of {len(ours.pipelines)} pipelines by {ours.column}")
     if refused:
         yield warn(check, f"{refused} of the newest records cannot be used", "compare their field names with `mapping`")
-    if not connection.text("hook_secret", ""):
-        yield warn(
-            check, "webhooks are refused: hook_secret is not set", f"set it and run `{COMMAND} hook register URL`"
-        )
+    if settings.source.vendor in vendor_names("webhooks"):
+        try:
+            vendor_module(settings.source.vendor, "webhooks").open_webhooks(connection).close()
+        except ConfigurationError as error:
+            yield warn(check, f"webhooks are refused: {error}", f"set it and run `{COMMAND} hook register URL`")
     if settings.files.fetch:
         examine = partial(_files, check, settings.files.fetch)
         yield from run_guarded(check, "edit files.fetch or its connection", examine)

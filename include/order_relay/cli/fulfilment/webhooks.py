@@ -1,10 +1,10 @@
-"""``hook register|list|delete``: aCommerce's webhooks for status changes."""
+"""``hook register|list|delete``: webhooks for status changes, at vendors whose folder has a module ``webhooks``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, Protocol
 from urllib.parse import urlsplit
 
 import typer
@@ -12,33 +12,54 @@ import typer
 from order_relay.cli.deployment import Installation
 from order_relay.cli.output import print_json, print_line, print_table
 from order_relay.errors import ConfigurationError
+from order_relay.vendors import vendor_module, vendor_names
 
-if TYPE_CHECKING:
-    from order_relay.vendors.acommerce.webhooks import WebhookClient
-
-app = typer.Typer(help="Register, list and delete aCommerce's webhooks.", no_args_is_help=True)
+app = typer.Typer(help="Register, list and delete webhooks for status changes.", no_args_is_help=True)
 
 _COLUMNS = ("id", "name", "url", "eventType", "active")
 
-Connection = Annotated[str, typer.Option(help="Airflow connection of the account.")]
+Vendor = Annotated[str | None, typer.Option(help="The vendor; needed if several have webhooks.")]
+Connection = Annotated[
+    str | None, typer.Option(help="Airflow connection of the account.", show_default="VENDOR_default")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-DEFAULT_CONNECTION = "acommerce_default"
+
+
+class Webhooks(Protocol):
+    """The webhooks of one account: what ``open_webhooks`` of the vendor's module ``webhooks`` returns."""
+
+    def register(self, name: str, url: str) -> dict[str, Any]:
+        """Register ``url``; returns the webhook without its secret."""
+        ...
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All webhooks, without their secrets."""
+        ...
+
+    def delete(self, hook_id: str) -> None:
+        """Delete a webhook. Raises ``ValueError`` for an invalid id."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 @app.command("register")
 def register_webhook(
-    url: Annotated[str, typer.Argument(help="Public https URL of our /acommerce/events.")],
-    name: Annotated[str, typer.Option(help="Name of the webhook at aCommerce.")] = "order-relay",
-    connection: Connection = DEFAULT_CONNECTION,
+    url: Annotated[str, typer.Argument(help="Public https URL of our endpoint /VENDOR/events.")],
+    name: Annotated[str, typer.Option(help="Name of the webhook at the vendor.")] = "order-relay",
+    vendor: Vendor = None,
+    connection: Connection = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register a webhook. aCommerce sends status changes to URL, signed with the connection's hook_secret."""
+    """Register a webhook. The vendor sends status changes to URL, signed with the connection's secret."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise ConfigurationError(
-            "URL must be http or https and contain no user or password, such as https://host/acommerce/events"
+            "URL must be http or https and contain no user or password, such as https://host/VENDOR/events"
         )
-    with _webhook_client(connection) as hooks:
+    with _webhooks(vendor, connection) as hooks:
         registered = hooks.register(name, url)
     if as_json:
         print_json(registered)
@@ -47,9 +68,9 @@ def register_webhook(
 
 
 @app.command("list")
-def list_webhooks(connection: Connection = DEFAULT_CONNECTION, as_json: AsJson = False) -> None:
+def list_webhooks(vendor: Vendor = None, connection: Connection = None, as_json: AsJson = False) -> None:
     """List the account's webhooks, without their secrets."""
-    with _webhook_client(connection) as hooks:
+    with _webhooks(vendor, connection) as hooks:
         rows = hooks.listed()
     if as_json:
         print_json({"hooks": rows})
@@ -62,10 +83,11 @@ def list_webhooks(connection: Connection = DEFAULT_CONNECTION, as_json: AsJson =
 @app.command("delete")
 def delete_webhook(
     hook_id: Annotated[str, typer.Argument(help="Id of the webhook, see 'hook list'.")],
-    connection: Connection = DEFAULT_CONNECTION,
+    vendor: Vendor = None,
+    connection: Connection = None,
 ) -> None:
     """Delete a webhook. Polling is not affected."""
-    with _webhook_client(connection) as hooks:
+    with _webhooks(vendor, connection) as hooks:
         try:
             hooks.delete(hook_id)
         except ValueError as error:
@@ -74,13 +96,13 @@ def delete_webhook(
 
 
 @contextmanager
-def _webhook_client(conn_id: str) -> Iterator[WebhookClient]:
-    from order_relay.vendors.acommerce.connection import read_settings
-    from order_relay.vendors.acommerce.webhooks import WebhookClient
-
-    connection = Installation().connection(conn_id)
-    settings = read_settings(connection)
-    if not settings.hook_secret:
-        raise connection.wrong("hook_secret", "is empty; unsigned webhook deliveries would be refused")
-    with closing(WebhookClient(settings)) as hooks:
-        yield hooks
+def _webhooks(vendor: str | None, conn_id: str | None) -> Iterator[Webhooks]:
+    available = vendor_names("webhooks")
+    if vendor is None:
+        if len(available) != 1:
+            raise ConfigurationError(f"several vendors have webhooks; give --vendor: {', '.join(available)}")
+        vendor = available[0]
+    module = vendor_module(vendor, "webhooks")
+    webhooks: Webhooks = module.open_webhooks(Installation().connection(conn_id or f"{vendor}_default"))
+    with closing(webhooks):
+        yield webhooks

@@ -9,28 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import secrets
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.records import WorkItem
 from order_relay.ledger.schema.shipment_tables import ledger_mark
 from order_relay.ledger.store.database import Transaction
+from order_relay.orders.fulfilment.feed_id import CHECK_LENGTH, FeedId
 
 _NAME = "feed_ids"
-_CHECK = 12  # hexadecimal digits
-_OWN = re.compile(rf"(?P<number>[0-9]{{1,18}})-(?P<check>[0-9a-f]{{{_CHECK}}})", re.ASCII)
-_BARE = re.compile(r"[0-9]{1,18}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class FeedId:
-    """An id that a feed may have issued. ``check`` is empty if an older version issued the bare number."""
-
-    number: int
-    check: str = ""
 
 
 def feed_key(tx: Transaction) -> str:
@@ -52,14 +40,6 @@ def feed_id(key: str, work: WorkItem) -> str:
     return f"{work.id}-{_check(key, work)}"
 
 
-def parse_feed_id(text: str) -> FeedId | None:
-    """The parts of an id; ``None`` if no feed can have issued it."""
-    found = _OWN.fullmatch(text.strip().lower())
-    if found:
-        return FeedId(int(found["number"]), found["check"])
-    return FeedId(int(text)) if _BARE.fullmatch(text.strip()) else None
-
-
 def matches(key: str, given: FeedId, work: WorkItem) -> bool:
     """Whether the ledger with this key issued this id for this order."""
     return bool(key and given.check) and given.number == work.id and hmac.compare_digest(given.check, _check(key, work))
@@ -67,4 +47,4 @@ def matches(key: str, given: FeedId, work: WorkItem) -> bool:
 
 def _check(key: str, work: WorkItem) -> str:
     identity = "\n".join((work.pipeline, work.source_id, str(work.edition)))
-    return hmac.new(key.encode(), identity.encode(), hashlib.sha256).hexdigest()[:_CHECK]
+    return hmac.new(key.encode(), identity.encode(), hashlib.sha256).hexdigest()[:CHECK_LENGTH]

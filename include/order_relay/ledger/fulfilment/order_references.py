@@ -11,13 +11,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.ledger.fulfilment.feed_ids import FeedId, feed_key, matches, parse_feed_id
+from order_relay.ledger.fulfilment.feed_ids import feed_key, matches
 from order_relay.ledger.schema.records import WorkItem
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import pipeline, submission
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads
 from order_relay.ledger.submissions.worklist import work_items
+from order_relay.orders.fulfilment.feed_id import FeedId, parse_feed_id
 
 _MOST = 50  # maximum submissions read for one number
 _NAMES = (submission.c.destination_key, submission.c.order_number, submission.c.oms_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.ledger.fulfilment.feed_ids import feed_key, matches, parse_feed_id
+from order_relay.ledger.fulfilment.feed_ids import feed_key, matches
 from order_relay.ledger.fulfilment.shipments import shipments_of
 from order_relay.ledger.fulfilment.status_queries import statuses_of
 from order_relay.ledger.schema.listed_rows import (
@@ -30,6 +30,7 @@ from order_relay.ledger.submissions import unread_orders
 from order_relay.ledger.submissions.unidentified_orders import NO_LONGER_OFFERED
 from order_relay.ledger.submissions.worklist import work_items
 from order_relay.ledger.write_back.feedback import steps_of
+from order_relay.orders.fulfilment.feed_id import parse_feed_id
 from order_relay.orders.identity.source_identity import SEPARATE_LINEAGE_MARK, source_lineage
 from order_relay.orders.notes import notes_from_json, notes_to_json
 

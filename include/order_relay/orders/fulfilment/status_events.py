@@ -1,7 +1,7 @@
 """Status events of a fulfilment service, and the revisions in which their contents were seen.
 
 The service appends events, corrects them under the same id, and drops them. It reports them on several channels, late,
-repeatedly and out of order (docs/vendors/acommerce.md). Each sighting therefore carries the time at which its content
+repeatedly and out of order. Each sighting therefore carries the time at which its content
 was known to be true:
 
 - A **read** (poll or by id) shows the service's state at the time of the request.

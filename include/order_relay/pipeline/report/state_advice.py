@@ -91,7 +91,7 @@ OTHER_TASKS: Mapping[str, StateAdvice] = {
     ),
     CANCELLED: StateAdvice(
         "cancelled in the shop after the import",
-        "The shop cancelled an order that the OMS already has. ShipRush shows it as cancelled.",
+        "The shop cancelled an order that the OMS already has. The order feed shows it as cancelled.",
         f"Cancel the order in the OMS, then confirm with `{COMMAND} cancelled --done NUMBER --reason ...`. "
         f"`{COMMAND} cancelled` lists all.",
     ),

@@ -10,8 +10,9 @@ import hmac
 import re
 from typing import Any
 
+from order_relay.connections import Connection
 from order_relay.errors import MalformedResponseError
-from order_relay.vendors.acommerce.connection import AcommerceSettings
+from order_relay.vendors.acommerce.connection import AcommerceSettings, read_settings
 from order_relay.vendors.acommerce.transport import AcommerceTransport
 
 STREAM = "SALES_ORDER_STATUS_V3"
@@ -19,6 +20,17 @@ SIGNATURE_HEADER = "X-Acomm-Signature"
 
 _HOOK_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _PUBLIC_MEMBERS = ("id", "name", "url", "eventType", "active")
+
+
+def open_webhooks(connection: Connection) -> WebhookClient:
+    """The webhooks of a connection's account.
+
+    Raises ``ConfigurationError``, also if there is no secret to sign deliveries with.
+    """
+    settings = read_settings(connection)
+    if not settings.hook_secret:
+        raise connection.wrong("hook_secret", "is empty; unsigned webhook deliveries would be refused")
+    return WebhookClient(settings)
 
 
 def is_genuine(body: bytes, signature: str, settings: AcommerceSettings) -> bool:

@@ -16,7 +16,7 @@ from typing import NoReturn
 from xml.etree import ElementTree as ET
 
 from order_relay.errors import MalformedResponseError, RecordRejectedError
-from order_relay.ledger.fulfilment.feed_ids import parse_feed_id
+from order_relay.orders.fulfilment.feed_id import parse_feed_id
 from order_relay.orders.fulfilment.shipment_progress import (
     Shipment,
     ShippedLine,
