@@ -648,7 +648,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "one poisoned order stops all",
-        "vendors/supercat/framer.py",
+        "http/json/array_framer.py",
         "            found, self._extent = None, ObjectScanner()\n",
         "            raise\n",
         ("tests/vendors/supercat/test_envelope.py::test_what_is_wrong_inside_one_order_concerns_that_order_alone",),

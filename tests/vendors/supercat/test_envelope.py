@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from order_relay.errors import MalformedResponseError
+from order_relay.http.json import array_framer as framer
 from order_relay.http.json.strict_json import LONE_SURROGATE, NUMBER_OUT_OF_RANGE, read_object
 from order_relay.http.reading.bodies import excerpt
 from order_relay.orders.schema import malformed
-from order_relay.vendors.supercat import framer
 from order_relay.vendors.supercat.envelope import read_envelope, read_single
 
 LIMIT = 1 << 20

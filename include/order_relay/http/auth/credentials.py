@@ -33,9 +33,9 @@ def api_key(header: str, key: str) -> StaticCredentials:
     return StaticCredentials({header: key}, (key,))
 
 
-def bearer(token: str) -> StaticCredentials:
-    """A bearer token that does not expire."""
-    return StaticCredentials({"Authorization": f"Bearer {token}"}, (token,))
+def bearer(token: str, scheme: str = "Bearer") -> StaticCredentials:
+    """A token that does not expire."""
+    return StaticCredentials({"Authorization": f"{scheme} {token}"}, (token,))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

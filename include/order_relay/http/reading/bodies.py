@@ -11,7 +11,7 @@ import httpx
 from order_relay.errors import MalformedResponseError
 
 BLOCK_BYTES = 1 << 17
-_BOMS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
+_BOMS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{", b"[\x00", b"\x00[")
 _JSON_TYPES = ("application/json", "text/json", "text/plain", "application/octet-stream", "")
 """No vendor documents a content type: everything that could be JSON is passed to the strict parser."""
 _UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
@@ -61,14 +61,15 @@ def check_headers(response: httpx.Response) -> None:
         raise MalformedResponseError(f"the response is in charset {excerpt(charset, limit=40)!r}; JSON must be UTF-8")
 
 
-def read_whole(chunks: Iterable[bytes], limit: int) -> bytes:
+def read_whole(chunks: Iterable[bytes], limit: int, opening: bytes = b"{") -> bytes:
     """A small response as a whole.
 
-    Raises ``MalformedResponseError`` if it is larger than ``limit`` bytes or not a JSON object.
+    Raises ``MalformedResponseError`` if it is larger than ``limit`` bytes or does not begin with a character of
+    ``opening``: a JSON object, or also a list.
     """
     parts: list[bytes] = []
     size = 0
-    for chunk in checked_start(chunks):
+    for chunk in checked_start(chunks, opening):
         size += len(chunk)
         if size > limit:
             raise MalformedResponseError(f"the response is larger than {limit} bytes")
@@ -86,8 +87,11 @@ def excerpt(message: Any, hide: tuple[str, ...] = (), limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def checked_start(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks, once their first bytes can begin a JSON object in UTF-8. Raises ``MalformedResponseError``."""
+def checked_start(chunks: Iterable[bytes], opening: bytes = b"{") -> Iterator[bytes]:
+    """The chunks, once their first bytes can begin a JSON object (or list) in UTF-8.
+
+    Raises ``MalformedResponseError``.
+    """
     head = b""
     started = False
     for chunk in chunks:
@@ -98,23 +102,24 @@ def checked_start(chunks: Iterable[bytes]) -> Iterator[bytes]:
         text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
         if len(text) < 2 and len(head) < 65536:
             continue
-        _check_head(text)
+        _check_head(text, opening)
         started = True
         yield text
     if not started:
         text = head.strip(b" \t\r\n")
         if not text:
             raise MalformedResponseError("the response is empty")
-        _check_head(text)
+        _check_head(text, opening)
         yield text
 
 
-def _check_head(text: bytes) -> None:
+def _check_head(text: bytes, opening: bytes) -> None:
     if text[:2] in _BOMS:
         raise MalformedResponseError("the response is not UTF-8 (it looks like UTF-16 or UTF-32)")
     if text[:1] == b"<":
         raise MalformedResponseError(
             "the response is HTML or XML, not JSON: check the URL, and whether a proxy answered"
         )
-    if text[:1] != b"{":
-        raise MalformedResponseError("the response is not a JSON object")
+    if text[:1] not in {opening[at : at + 1] for at in range(len(opening))}:
+        kinds = {b"{": "a JSON object", b"[": "a JSON array"}.get(opening, "a JSON object or array")
+        raise MalformedResponseError(f"the response is not {kinds}")

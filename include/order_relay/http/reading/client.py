@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Protocol
 
 import httpx
 
+from order_relay.connections import HttpOptions
 from order_relay.errors import MalformedResponseError, TransientError
-from order_relay.http.connection_fields import HttpSettings
 from order_relay.http.json.strict_json import read_object
 from order_relay.http.reading.bodies import excerpt, inflate, is_gzip, read_whole
 from order_relay.http.tls import tls_context
@@ -29,6 +31,38 @@ MAX_ERROR_BODY_BYTES = 1 << 16
 """Bytes of an error body that are read for its message."""
 
 
+logging.getLogger("httpx").setLevel(logging.WARNING)
+"""It logs the URL of each request, and a vendor's API key may be a query parameter."""
+
+
+class ServerSettings(Protocol):
+    """What a client needs of a connection; see ``HttpSettings``."""
+
+    @property
+    def base_url(self) -> str:
+        """URL without a trailing slash."""
+
+    @property
+    def timeout_s(self) -> float:
+        """Longest wait without receiving data."""
+
+    @property
+    def download_s(self) -> float:
+        """Limit for a whole response."""
+
+    @property
+    def size_limit_bytes(self) -> int:
+        """Limit of a response after decompression."""
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether the environment's proxy settings are used."""
+
+    @property
+    def http(self) -> HttpOptions:
+        """Proxy and TLS options."""
+
+
 class UnreachableError(TransientError):
     """The connection failed before the first byte of the request was sent."""
 
@@ -38,7 +72,7 @@ class VendorClient:
     """One vendor's server. ``name`` is used in messages; ``hide`` are texts that no message may contain."""
 
     name: str
-    settings: HttpSettings
+    settings: ServerSettings
     hide: tuple[str, ...] = field(default=(), repr=False)
 
     def open_client(self, auth: httpx.Auth | None = None, connections: int = 100) -> httpx.Client:

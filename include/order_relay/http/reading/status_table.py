@@ -32,11 +32,11 @@ class StatusTable:
     """
 
     auth: Collection[int] = (401, 403)
-    auth_hint: str
+    auth_hint: str = "check the credentials of the connection and their rights"
     configuration: Collection[int] = (404, 405)
-    configuration_hint: str
+    configuration_hint: str = "check the base URL of the connection"
     throttling: Collection[int] = (403, 503)
-    message_member: str
+    message_member: str = "message"
 
     def is_throttling(self, response: httpx.Response) -> bool:
         """Whether the response asks to slow down."""

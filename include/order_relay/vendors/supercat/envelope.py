@@ -12,14 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from order_relay.errors import MalformedResponseError
-from order_relay.http.json.json_recovery import recover_body, recover_order
+from order_relay.http.json.array_framer import ArrayFramer, unexpected_elements
+from order_relay.http.json.json_recovery import recover_body
 from order_relay.http.json.strict_json import json_type, read_object
 from order_relay.http.json.unknown_fields import warn_unknown_fields
 from order_relay.http.reading.bodies import checked_start, excerpt, read_whole
 from order_relay.orders.empty_values import is_empty
-from order_relay.orders.json_text import encode
 from order_relay.orders.messages import SourceOrder, Warn, ignore_warning
-from order_relay.vendors.supercat.framer import ArrayFramer
 
 MEMBERS = ("status", "error", "data")
 
@@ -39,16 +38,7 @@ def read_envelope(
     data = check_members(read_object(framer.skeleton, "the response"), hide, warn)
     if not isinstance(data, list):
         raise MalformedResponseError(f"the response is not as documented: 'data' is {json_type(data)}, not an array")
-    yield from _unexpected_elements(data, framer.elements)
-
-
-def _unexpected_elements(data: list[Any], orders: int) -> Iterator[SourceOrder]:
-    """The elements that are not objects, as unreadable orders. Raises ``MalformedResponseError`` if all are."""
-    unexpected = [(at, element) for at, element in enumerate(data, 1) if element != {} or not isinstance(element, dict)]
-    if len(data) - len(unexpected) != orders or (unexpected and not orders):
-        raise MalformedResponseError("the response is not as documented: the elements of 'data' are not objects")
-    for at, element in unexpected:
-        yield recover_order(encode(element).decode(), f"element {at} of the response")
+    yield from unexpected_elements(data, framer.elements)
 
 
 def read_single(

@@ -13,10 +13,12 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from order_relay.errors import MalformedResponseError
 from order_relay.http.json.json_recovery import ObjectScanner, recover_order
 from order_relay.http.json.strict_json import MAX_DEPTH, next_order, too_deep, truncated
+from order_relay.orders.json_text import encode
 from order_relay.orders.messages import SourceOrder
 
 MAX_SKELETON = 16 << 20
@@ -36,13 +38,15 @@ _BAD_BYTES = re.compile("[\udc80-\udcff]")
 
 
 class ArrayFramer:
-    """Splits chunks of a response into the objects of the array in the top-level member ``data``.
+    """Splits chunks of a response into the objects of an array: a top-level member, or the response itself.
 
-    ``max_element`` bounds one element (characters). ``skeleton`` is complete after ``feed`` with ``last``. Raises
-    ``MalformedResponseError``.
+    ``member`` names the member; empty: the response is the array. ``max_element`` bounds one element (characters).
+    ``skeleton`` is complete after ``feed`` with ``last``. Raises ``MalformedResponseError``.
     """
 
-    def __init__(self, max_element: int) -> None:
+    def __init__(self, max_element: int, member: str = "data") -> None:
+        self._member = member
+        self._level = 2 if member else 1  # depth of the array
         self._max_element = max_element
         self._kept = min(MAX_KEPT, max_element)  # independent of chunking: the hash identifies the element
         self._decoder = codecs.getincrementaldecoder("utf-8")()
@@ -114,7 +118,7 @@ class ArrayFramer:
                 if self._depth < 0:
                     raise MalformedResponseError("the response is not valid JSON: a closing bracket has no opening one")
                 continue
-            if self._depth == 2 and char == "{" and self._in_member:
+            if self._depth == self._level and char == "{" and self._in_member:
                 self._at -= 1
                 self._keep(self._text[taken : self._at])
                 self._in_element = True
@@ -122,10 +126,18 @@ class ArrayFramer:
             self._depth += 1
             if self._depth > MAX_DEPTH:
                 raise too_deep("the response")
-            if self._depth <= 2:
+            if self._depth <= self._level:
                 self._kinds[self._depth - 1] = char
-                self._in_member = self._kinds == ["{", "["] and self._depth == 2 and self._name(taken) == "data"
+                self._in_member = self._begins_array(taken)
         return False
+
+    def _begins_array(self, taken: int) -> bool:
+        """Whether the bracket just opened begins the array."""
+        if self._depth < self._level:
+            return False
+        return (
+            self._kinds == ["{", "["] and self._name(taken) == self._member if self._member else self._kinds[0] == "["
+        )
 
     def _name(self, taken: int) -> str:
         """The name of the member whose array was just opened."""
@@ -233,3 +245,18 @@ class ArrayFramer:
 def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
     match = pattern.match(text, start)
     return match.end() if match else start
+
+
+def unexpected_elements(array: list[Any], objects: int) -> Iterator[SourceOrder]:
+    """The elements of the skeleton's ``array`` that are not objects, as unreadable orders.
+
+    ``objects``: the number of elements that were framed. Raises ``MalformedResponseError`` if there are none of them
+    among others, or their number differs.
+    """
+    unexpected = [
+        (at, element) for at, element in enumerate(array, 1) if element != {} or not isinstance(element, dict)
+    ]
+    if len(array) - len(unexpected) != objects or (unexpected and not objects):
+        raise MalformedResponseError("the response is not as documented: the elements of its array are not objects")
+    for at, element in unexpected:
+        yield recover_order(encode(element).decode(), f"element {at} of the response")

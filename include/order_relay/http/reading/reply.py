@@ -1,0 +1,76 @@
+"""A successful response whose body is still to be read, and the usual ways to read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from order_relay.errors import MalformedResponseError
+from order_relay.http.json.json_recovery import recover_body
+from order_relay.http.json.strict_json import NUMBER_OUT_OF_RANGE, read_value
+from order_relay.http.reading.bodies import check_headers, read_whole
+from order_relay.http.reading.client import VendorClient
+from order_relay.orders.messages import SourceOrder
+
+
+class Reply:
+    """A response with a status from 200 to 299."""
+
+    def __init__(self, server: VendorClient, response: httpx.Response) -> None:
+        self.server = server
+        self._response = response
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """The headers; names are case-insensitive."""
+        return self._response.headers
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the response states that it has no body."""
+        return self._response.status_code == 204 or self.headers.get("content-length") == "0"
+
+    @property
+    def next_link(self) -> str:
+        """The absolute URL of the header ``Link`` with ``rel="next"`` (RFC 8288), or empty."""
+        link = self._response.links.get("next", {}).get("url")
+        try:
+            return str(self._response.url.join(link)) if link else ""
+        except (ValueError, httpx.InvalidURL):
+            raise MalformedResponseError("the header Link of the response does not hold a URL") from None
+
+    def body(self, opening: bytes = b"{") -> bytes:
+        """The body, which must be JSON and begin with one of the characters ``opening``.
+
+        Raises ``MalformedResponseError`` if it is of another type, truncated, or larger than ``size_limit_bytes``.
+        """
+        check_headers(self._response)
+        return read_whole(self.server.body(self._response), self.server.settings.size_limit_bytes, opening)
+
+
+def parse_order(reply: Reply) -> SourceOrder:
+    """One order, as far as it is readable. Raises ``MalformedResponseError``, also if the response is empty."""
+    found = parse_order_if_any(reply)
+    if found is None:
+        raise MalformedResponseError("the response is empty")
+    return found
+
+
+def parse_order_if_any(reply: Reply) -> SourceOrder | None:
+    """One order, or ``None`` if the response has no body. Raises ``MalformedResponseError``."""
+    return None if reply.is_empty else recover_body(reply.body(), "the response")
+
+
+def parse_value(reply: Reply) -> Any:
+    """A JSON object or list, exactly; ``None`` if the response has no body. Raises ``MalformedResponseError``."""
+    if reply.is_empty:
+        return None
+    found = read_value(reply.body(b"{["), "the response")
+    if found.problem == NUMBER_OUT_OF_RANGE:
+        raise MalformedResponseError("the response holds a number that is too long or too large")
+    return found.document
+
+
+def ignore_body(_reply: Reply) -> None:
+    """For a response whose status says everything."""

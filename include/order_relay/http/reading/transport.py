@@ -1,0 +1,235 @@
+"""Requests of a client to its vendor: authorized, paced, checked and bounded.
+
+A refused token is renewed once. GET, PUT and PATCH are repeated after a response that asks to slow down, because their
+repetition changes nothing; a POST only if it is declared as repeatable. A response that cannot be used is an error of
+``order_relay.errors``: after a write, ``OutcomeUnknownError`` unless the vendor provably did nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from order_relay.errors import (
+    ConfigurationError,
+    MalformedResponseError,
+    OrderRelayError,
+    OutcomeUnknownError,
+    SourceAuthError,
+    ThrottledError,
+    TransientError,
+)
+from order_relay.failpoints import failpoint
+from order_relay.http.auth.authorizer import Auth, Grant, open_authorizer
+from order_relay.http.reading.client import UnreachableError, VendorClient
+from order_relay.http.reading.reply import Reply, ignore_body
+from order_relay.http.reading.status_table import StatusTable
+from order_relay.http.throttle import Throttle
+from order_relay.orders.json_text import encode
+
+T = TypeVar("T")
+
+Query = Mapping[str, str | int] | list[tuple[str, str]]
+
+MAX_ITEM_THROTTLES = 4
+"""Throttling responses after which one object among many is given up."""
+
+REFUSING = (400, 409, 422)
+"""Statuses of a write that was refused for its content. 403 without ``Retry-After`` counts too."""
+
+
+class NotFoundError(Exception):
+    """HTTP 404 or 410: the object does not exist (any more). What that means depends on the caller."""
+
+
+class ThrottlingPersistedError(MalformedResponseError):
+    """Each request for one object was answered with a request to slow down."""
+
+
+class RequestRefusedError(Exception):
+    """The vendor refused to write this object: HTTP 400, 409, 422, or 403 without ``Retry-After``."""
+
+
+class CredentialsRefusedError(SourceAuthError):
+    """HTTP 401: a token may only have expired."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadLimits:
+    """Limits of a client. Times are seconds.
+
+    ``requests_per_s`` (0: unlimited) and ``parallel`` (concurrent requests) apply to the whole client. ``max_wait_s``:
+    the longest requested pause that is waited for. ``tries``: requests for one order before it is set aside;
+    ``pause_s``: the first pause between them, each further one is four times as long.
+    """
+
+    requests_per_s: float = 0.0
+    max_wait_s: float = 120.0
+    parallel: int = 4
+    tries: int = 3
+    pause_s: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request(Generic[T]):
+    method: str
+    url: str
+    parse: Callable[[Reply], T]
+    query: Query = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    is_item: bool = False
+
+
+class Transport:
+    """All requests of one client; for any number of threads. Connections are kept until ``close``.
+
+    ``statuses`` decides what a failure means, except for 401 (credentials), 404 and 410 (``NotFoundError``).
+    """
+
+    def __init__(
+        self,
+        server: VendorClient,
+        auth: Auth,
+        statuses: StatusTable,
+        limits: ReadLimits | None = None,
+        client: httpx.Client | None = None,
+    ) -> None:
+        limits = limits or ReadLimits()
+        self._server = server
+        self._statuses = statuses
+        self._client = client or self._server.open_client(connections=limits.parallel + 1)
+        self._authorizer = open_authorizer(auth, server, self._client)
+        self._throttle = Throttle(limits.requests_per_s, limits.max_wait_s)
+        self.name = server.name
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def read(
+        self,
+        path: str,
+        parse: Callable[[Reply], T],
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        is_item: bool = False,
+    ) -> T:
+        """GET a path of the connection's server (or an absolute URL) and parse the response.
+
+        ``is_item``: one object among many, so that the response concerns this object alone: a status that would stop
+        the run elsewhere (401 with a new token, 403, 405, 3xx) raises ``MalformedResponseError``. Credentials refused
+        by the token URL still raise ``SourceAuthError``. Raises ``NotFoundError`` and the errors of ``Source.fetch``.
+        """
+        url = self._url(path)
+        request = _Request(
+            method="GET", url=url, parse=parse, query=query or {}, headers=headers or {}, is_item=is_item
+        )
+        return self._repeatable(request)
+
+    def write(self, method: str, path: str, document: Any, parse: Callable[[Reply], T]) -> T:
+        """Send a JSON document by a request that may be repeated: PUT, PATCH, or a POST that changes nothing then.
+
+        Raises ``NotFoundError``, ``RequestRefusedError``, ``OutcomeUnknownError`` if the request was sent without a
+        usable response, and the errors of ``Source.acknowledge``.
+        """
+        headers = {"Content-Type": "application/json"}
+        return self._repeatable(
+            _Request(method=method, url=self._url(path), parse=parse, headers=headers, body=encode(document))
+        )
+
+    def post_once(self, path: str, query: Query, body: bytes, media: str) -> None:
+        """POST once; the response's body is not read. Raises the errors of ``write``; throttling is not waited for."""
+        self._throttle.turn()
+        headers = {"Content-Type": media}
+        url = self._url(path)
+        self._authorized(_Request(method="POST", url=url, parse=ignore_body, query=query, headers=headers, body=body))
+
+    def is_own(self, path: str) -> bool:
+        """Whether a path or URL is on the connection's server. Credentials are sent with each request."""
+        try:
+            url, own = httpx.URL(self._url(path)), httpx.URL(self._server.settings.base_url)
+        except httpx.InvalidURL:
+            return False
+        return (url.scheme, url.host, url.port, url.userinfo) == (own.scheme, own.host, own.port, own.userinfo)
+
+    def _url(self, path: str) -> str:
+        if path.startswith(("http://", "https://")):
+            return path
+        return f"{self._server.settings.base_url}/{path.removeprefix('/')}"
+
+    def _repeatable(self, request: _Request[T]) -> T:
+        for throttles in count(1):
+            self._throttle.turn()
+            try:
+                found = self._authorized(request)
+            except ThrottledError as error:
+                if request.is_item and throttles >= MAX_ITEM_THROTTLES:
+                    raise ThrottlingPersistedError(
+                        f"{self.name} asked {throttles} times to slow down for this object"
+                    ) from None
+                self._throttle.throttled(error)
+                continue
+            self._throttle.succeeded()
+            return found
+        raise AssertionError("count() ended")
+
+    def _authorized(self, request: _Request[T]) -> T:
+        """Repeats the request with a new token after a 401, which proves that nothing was done."""
+        grant = self._authorizer.grant()
+        try:
+            return self._send(request, grant)
+        except CredentialsRefusedError:
+            renewed = self._authorizer.renewed(grant)
+            if renewed is None:
+                raise
+        try:
+            return self._send(request, renewed)
+        except CredentialsRefusedError:
+            if not request.is_item:
+                raise
+        raise MalformedResponseError(f"{self.name} answered HTTP 401 for this object, also with a new token")
+
+    def _send(self, request: _Request[T], grant: Grant) -> T:
+        url = httpx.URL(request.url)
+        query = httpx.QueryParams(request.query).merge(grant.query)  # type: ignore[arg-type]
+        stream = self._client.stream(
+            request.method,
+            url.copy_merge_params(query) if query else url,
+            content=request.body,
+            headers={**request.headers, **grant.headers},
+        )
+        server = replace(self._server, hide=(*grant.secrets, *self._server.hide))
+        try:
+            with failpoint(f"source {request.method}"), server.reading(), stream as response:
+                self._check_status(server, response, request)
+                return request.parse(Reply(server, response))
+        except (ThrottledError, UnreachableError):
+            raise
+        except TransientError as error:
+            if request.body is None:
+                raise
+            raise OutcomeUnknownError(f"the {request.method} was sent, but its outcome is unknown: {error}") from None
+
+    def _check_status(self, server: VendorClient, response: httpx.Response, request: _Request[T]) -> None:
+        status = response.status_code
+        if 200 <= status < 300:
+            return
+        if status in (404, 410):
+            raise NotFoundError
+        is_locked = status == 403 and "retry-after" not in response.headers  # the account has just been served
+        member = self._statuses.message_member
+        if request.body is not None and (status in REFUSING or is_locked):
+            raise RequestRefusedError(f"HTTP {status}{server.error_excerpt(response, member)}")
+        if status == 401:
+            text = server.error_excerpt(response, member)
+            raise CredentialsRefusedError(f"{self.name} refused the credentials (HTTP 401): edit the connection{text}")
+        error: OrderRelayError = self._statuses.error(server, response)
+        if request.is_item and isinstance(error, ConfigurationError):
+            raise MalformedResponseError(str(error))  # the same account has just received the list
+        raise error
