@@ -13,13 +13,14 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from order_relay.errors import RecordRejectedError
+from order_relay.http.reading.transport import NotFoundError, RequestRefusedError
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import Acknowledgement
 from order_relay.orders.money.amounts import amount
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.line_numbers import LINE_ID, LINES, NUMBER
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, RequestRefusedError
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport
 from order_relay.vendors.cloudsuite.write_back import ACCEPTED, NOT_FOUND, SHOP_CANCELLED, is_cancelled, read_order
 
 PATH = "proxy/des_adv_xml/delivery/"

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from order_relay.errors import ConfigurationError, OutcomeUnknownError
+from order_relay.http.reading.transport import NotFoundError, RequestRefusedError
 from order_relay.orders.messages import Acknowledgement, SourceOrder
 from order_relay.vendors.cloudsuite.order_details import ADDRESSES
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, RequestRefusedError
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport
 from order_relay.vendors.cloudsuite.write_back import (
     ACCEPTED,
     NOT_FOUND,

@@ -15,10 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from order_relay.errors import MalformedResponseError, ThrottledError, TransientError
+from order_relay.http.reading.transport import NotFoundError, ThrottlingPersistedError
 from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE, SourceOrder
 from order_relay.vendors.cloudsuite.order_list import id_of
 from order_relay.vendors.cloudsuite.read_failures import ReadFailures
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, ThrottlingPersistedError
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from order_relay.errors import ConfigurationError, MalformedResponseError, TransientError
 from order_relay.http.json.unknown_fields import warn_unknown_fields
+from order_relay.http.reading.transport import NotFoundError
 from order_relay.orders.messages import Warn, ignore_warning
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, Query
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, Query
 
 MEMBERS = ("count", "next", "previous", "results")
 """Documented members of a page."""

@@ -28,6 +28,12 @@ from order_relay.http.json.json_recovery import recover_body
 from order_relay.http.reading.bodies import check_headers, read_whole
 from order_relay.http.reading.client import UnreachableError, VendorClient
 from order_relay.http.reading.status_table import StatusTable
+from order_relay.http.reading.transport import (
+    MAX_ITEM_THROTTLES,
+    NotFoundError,
+    RequestRefusedError,
+    ThrottlingPersistedError,
+)
 from order_relay.http.throttle import Throttle
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import SourceOrder
@@ -35,9 +41,6 @@ from order_relay.vendors.cloudsuite.access import CloudSuiteAuthorization
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 
 Query = Mapping[str, str | int]
-
-MAX_ITEM_THROTTLES = 4
-"""Throttling responses after which one object among many is given up."""
 
 STATUSES = StatusTable(
     auth=(403,),
@@ -47,18 +50,6 @@ STATUSES = StatusTable(
     message_member="detail",
 )
 """401 is handled by renewing the token, 404 and 410 by the caller."""
-
-
-class NotFoundError(Exception):
-    """HTTP 404 or 410: the object does not exist (any more). What that means depends on the caller."""
-
-
-class ThrottlingPersistedError(MalformedResponseError):
-    """Each request for one object was answered with a request to slow down."""
-
-
-class RequestRefusedError(Exception):
-    """CloudSuite refused to write this order: HTTP 400, 409, 422, or 403 without ``Retry-After``."""
 
 
 class TokenRejectedError(SourceAuthError):

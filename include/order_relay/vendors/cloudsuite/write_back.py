@@ -11,8 +11,9 @@ from collections.abc import Collection
 from typing import Any
 
 from order_relay.http.reading.bodies import excerpt
+from order_relay.http.reading.transport import NotFoundError, RequestRefusedError
 from order_relay.orders.messages import Acknowledgement, SourceOrder
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, NotFoundError, RequestRefusedError
+from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport
 
 CONFIRMED, PROCESSING, DONE, SENT = "confirmed", "processing", "done", "sent"
 TAKEN_OVER_STATES = (PROCESSING, DONE)

@@ -50,7 +50,7 @@ def answering(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx
 
 
 NO_WAIT = {"Retry-After": "0"}
-ANSWERS = {
+ANSWERS: dict[str, tuple[httpx.Response | Exception, type[Exception], type[Exception]]] = {
     "401": (httpx.Response(401), SourceAuthError, SourceAuthError),
     "403": (httpx.Response(403), SourceAuthError, RequestRefusedError),
     "403 asking to wait": (httpx.Response(403, headers={"Retry-After": "99"}), ThrottledError, ThrottledError),
