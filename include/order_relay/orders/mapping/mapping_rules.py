@@ -29,7 +29,7 @@ from order_relay.times import find_zone
 
 CodeTables = Mapping[str, Mapping[str, Any]]
 
-_MEMBERS = {
+RULE_KEYS = {
     "target",
     "path",
     "value",
@@ -48,6 +48,7 @@ _MEMBERS = {
     *COMBINING_KEYS,
     *CONVERTING_KEYS,
 }
+"""The keys that a rule may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +148,8 @@ def _rule(raw: Mapping[str, Any], tables: CodeTables, settings: Mapping[str, Any
     if not isinstance(raw, Mapping) or not isinstance(raw.get("target"), str):
         raise ConfigurationError(f"{where}: a rule has no target")
     context = f"{where}, target {raw['target']!r}"
-    if unknown := set(raw) - _MEMBERS:
-        allowed = ", ".join(sorted(_MEMBERS))
+    if unknown := set(raw) - RULE_KEYS:
+        allowed = ", ".join(sorted(RULE_KEYS))
         raise ConfigurationError(f"{context}: unknown key {min(map(str, unknown))!r}; allowed: {allowed}")
     for name in ("pick", "unknown"):
         if name in raw and raw.get("table") is None:

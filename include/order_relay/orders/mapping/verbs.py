@@ -1,4 +1,4 @@
-"""The verbs of mapping rules: how the values at a rule's paths become one value (docs/mapping.md, "Verbs")."""
+"""The verbs of mapping rules: how the values at a rule's paths become one value (docs/mapping.md, "Several values")."""
 
 from __future__ import annotations
 
