@@ -137,6 +137,15 @@ BREAKAGES: tuple[Breakage, ...] = (
         ),
     ),
     Breakage(
+        "a refusal that the ledger put in doubt is counted as rejected",
+        "ledger/delivery/outcomes.py",
+        "            corrections[row.id] = SendOutcome.IN_DOUBT\n",
+        "            pass\n",
+        (
+            "tests/integration/ledger/delivery/test_outcomes.py::test_a_refusal_that_is_put_in_doubt_is_returned_as_recorded_also_when_it_is_repeated",
+        ),
+    ),
+    Breakage(
         "a refused acknowledgement is repeated for ever",
         "ledger/submissions/intake.py",
         '_UNCONFIRMED = ("sent", "refused")\n',

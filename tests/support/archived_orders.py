@@ -91,5 +91,5 @@ class Relay:
             AttemptResult(i, c.attempt, SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}"))
             for i, c in claims.items()
         ]
-        assert self.ledger.outcomes.record(self.ctx, results) == []
+        assert self.ledger.outcomes.record(self.ctx, results) == {}
         return sorted(ids)

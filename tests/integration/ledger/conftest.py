@@ -99,7 +99,9 @@ class LedgerDriver:
         return self.ledger.claims.claim(self.ctx, ids, "worker-1", lease_s)
 
     def settle(self, number: int, outcome: SendOutcome, attempt: int = 1, **fields: Any) -> list[int]:
-        return self.ledger.outcomes.record(self.ctx, [AttemptResult(number, attempt, SendResult(outcome, **fields))])
+        """Record an outcome; the ids for which it is stale."""
+        results = [AttemptResult(number, attempt, SendResult(outcome, **fields))]
+        return [stale for stale, recorded in self.ledger.outcomes.record(self.ctx, results).items() if recorded is None]
 
     def imported(self, source_id: str, oms_id: str = "") -> int:
         """Walk one order all the way."""

@@ -72,4 +72,4 @@ def ledger(url: str, store: BatchStore) -> Iterator[Ledger]:
 
 def _send(ledger: Ledger, number: int, answer: SendResult) -> None:
     claim = ledger.claims.claim(CTX, [number], "test", 30)[number]
-    assert ledger.outcomes.record(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
+    assert ledger.outcomes.record(CTX, [AttemptResult(number, claim.attempt, answer)]) == {}

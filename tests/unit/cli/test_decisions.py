@@ -90,7 +90,7 @@ def send(ledger: Ledger, number: int, key: str, answer: SendResult) -> None:
         0
     ] == [number]
     claim = ledger.claims.claim(CTX, [number], "test", 30)[number]
-    assert ledger.outcomes.record(CTX, [AttemptResult(number, claim.attempt, answer)]) == []
+    assert ledger.outcomes.record(CTX, [AttemptResult(number, claim.attempt, answer)]) == {}
 
 
 def call(*arguments: str) -> Result:

@@ -65,11 +65,15 @@ _EARLIER = sa.select(attempt.c.submission_id, attempt.c.number).where(
 )
 
 
+Corrections = dict[int, SendOutcome | None]
+"""What was recorded instead of an answer's own outcome, by submission: ``IN_DOUBT``, or ``None`` if it was stale."""
+
+
 class Outcomes(Repository):
     """Outcomes of requests to the destination."""
 
     @writes
-    def record(self, tx: Transaction, ctx: RunContext, results: Sequence[AttemptResult]) -> list[int]:
+    def record(self, tx: Transaction, ctx: RunContext, results: Sequence[AttemptResult]) -> Corrections:
         """See ``record_outcomes``."""
         return record_outcomes(tx, ctx, results)
 
@@ -83,10 +87,10 @@ class Outcomes(Repository):
         *,
         owner: str,
         lease_s: float,
-    ) -> tuple[list[int], dict[int, Claim]]:
+    ) -> tuple[Corrections, dict[int, Claim]]:
         """``record`` and ``Claims.claim`` in one transaction. Raises ``IntegrityError``."""
-        refused = record_outcomes(tx, ctx, results, ids)  # locks the rows of both in key order
-        return refused, claim(tx, ctx, ids, owner, lease_s)
+        corrections = record_outcomes(tx, ctx, results, ids)  # locks the rows of both in key order
+        return corrections, claim(tx, ctx, ids, owner, lease_s)
 
     @writes
     def return_to_received(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], why: str) -> int:
@@ -99,10 +103,11 @@ class Outcomes(Repository):
 
 def record_outcomes(
     tx: Transaction, ctx: RunContext, results: Sequence[AttemptResult], next_ids: Iterable[int] = ()
-) -> list[int]:
-    """Commit outcomes in one transaction; returns the ids whose outcome was refused as stale.
+) -> Corrections:
+    """Commit outcomes in one transaction; returns those that were recorded otherwise than the answers say.
 
-    An outcome counts only for the current attempt, which is sending or in doubt; a late outcome for an attempt in
+    A refusal is in doubt if an earlier attempt may have been stored, and so is an import without an id. An outcome
+    counts only for the current attempt, which is sending or in doubt; a late outcome for an attempt in
     doubt counts. A late import after two absences makes the order imported, unless a new attempt began. Refused
     outcomes are still stored with their attempt, so that the accounting check finds duplicates. Recording the same
     outcome again changes nothing.
@@ -116,20 +121,23 @@ def record_outcomes(
     _record(tx, results)
     groups: dict[tuple[State, bool], list[Any]] = defaultdict(list)
     known = {row.id for row in rows}
-    refused = [number for number in given if number not in known]
+    corrections: Corrections = {number: None for number in given if number not in known}
     for row in rows:
         target = _target(row, given[row.id], row.id in doubtful)
         if target is None:
             if not _is_recorded(row, given[row.id]):
-                refused.append(row.id)
-        elif target != row.state:  # text from the database, not a member
+                corrections[row.id] = None
+            continue
+        if target is State.IN_DOUBT and given[row.id].answer.outcome is not SendOutcome.IN_DOUBT:
+            corrections[row.id] = SendOutcome.IN_DOUBT
+        if target != row.state:  # text from the database, not a member
             groups[target, row.state == State.READY].append(row)
     for (target, late), group in groups.items():
         _transition(tx, ctx, target, group, given, late=late)
     changed = [row.id for row in rows if row.offered]
     if changed:
         apply_pending_offers(tx, TransitionCause(ctx), changed)
-    return refused
+    return corrections
 
 
 def _target(row: Any, result: AttemptResult, doubtful: bool) -> State | None:

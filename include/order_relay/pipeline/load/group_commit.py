@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from order_relay.errors import TransientError
 from order_relay.ledger import Ledger
+from order_relay.ledger.delivery.outcomes import Corrections
 from order_relay.ledger.schema.records import AttemptResult, Claim
-from order_relay.orders.messages import RunContext
+from order_relay.orders.messages import RunContext, SendOutcome
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self.claims: dict[int, asyncio.Future[tuple[Claim | None, float]]] = {}
-        self.results: list[tuple[AttemptResult, asyncio.Future[bool]]] = []
+        self.results: list[tuple[AttemptResult, asyncio.Future[SendOutcome | None]]] = []
 
     def __len__(self) -> int:
         return len(self.claims) + len(self.results)
@@ -85,9 +86,12 @@ class GroupCommit:
         self._submit()
         return await future
 
-    async def settle(self, result: AttemptResult) -> bool:
-        """Commit an outcome. False if the ledger refused it: the attempt was settled or taken over by another run."""
-        future: asyncio.Future[bool] = self._loop.create_future()
+    async def settle(self, result: AttemptResult) -> SendOutcome | None:
+        """Commit an outcome; returns it as recorded: the ledger puts a refusal in doubt that may mean "already stored".
+
+        ``None`` if the ledger refused it: the attempt was settled or taken over by another run.
+        """
+        future: asyncio.Future[SendOutcome | None] = self._loop.create_future()
         self._next.results.append((result, future))
         self._submit()
         return await future
@@ -128,7 +132,7 @@ class GroupCommit:
         committed = _BatchResult(claim_error=error, settle_error=error) if error else future.result()
         for settled, waiter in batch.results:
             wrong = committed.settle_errors.get(id(settled), committed.settle_error)
-            _resolve(waiter, wrong, settled.id not in committed.refused)
+            _resolve(waiter, wrong, committed.corrections.get(settled.id, settled.answer.outcome))
         for submission_id, claimer in batch.claims.items():
             claim = committed.claims.get(submission_id)
             wrong = committed.claim_errors.get(submission_id, committed.claim_error)
@@ -150,18 +154,17 @@ class GroupCommit:
         """Both kinds in one transaction; false if it was rolled back or its result is unknown."""
         committed.not_after = time.monotonic() + self._lease_s
         try:
-            refused, claims = self._ledger.outcomes.record_and_claim(
+            committed.corrections, committed.claims = self._ledger.outcomes.record_and_claim(
                 self._ctx, results, ids, owner=self._owner, lease_s=self._lease_s
             )
         except Exception as exc:  # a lasting error appears again when each kind is committed separately
             log.info("outcomes and claims are committed separately (%s)", type(exc).__name__)
             return False
-        committed.refused, committed.claims = set(refused), claims
         return True
 
     def _commit_results(self, results: list[AttemptResult], committed: _BatchResult) -> None:
         try:
-            committed.refused = set(self._settle_with_retry(results))
+            committed.corrections = self._settle_with_retry(results)
         except TransientError as exc:
             committed.settle_error = exc
             log.error("%d outcomes could not be committed; these orders will be looked up (%s)", len(results), exc)  # noqa: TRY400 - a traceback may contain order data
@@ -174,17 +177,17 @@ class GroupCommit:
 
     def _commit_one_result(self, result: AttemptResult, committed: _BatchResult) -> None:
         try:
-            committed.refused.update(self._settle_with_retry([result]))
+            committed.corrections |= self._settle_with_retry([result])
         except Exception as exc:
             committed.settle_errors[id(result)] = exc
 
-    def _settle_with_retry(self, results: list[AttemptResult]) -> Sequence[int]:
+    def _settle_with_retry(self, results: list[AttemptResult]) -> Corrections:
         """Settle, and try again while the database is busy or unreachable: these answers exist nowhere else."""
         give_up_at = time.monotonic() + self._patience_s
         pause = FIRST_RETRY_S
         while True:
             try:
-                return self._ledger.outcomes.record(self._ctx, results) or ()
+                return self._ledger.outcomes.record(self._ctx, results)
             except TransientError:
                 if time.monotonic() + pause > give_up_at:
                     raise
@@ -217,7 +220,7 @@ class _BatchResult:
     def __init__(self, claim_error: BaseException | None = None, settle_error: BaseException | None = None) -> None:
         self.claims: dict[int, Claim] = {}
         self.not_after = 0.0
-        self.refused: set[int] = set()
+        self.corrections: Corrections = {}
         self.claim_error = claim_error
         self.settle_error = settle_error
         self.claim_errors: dict[int, BaseException] = {}

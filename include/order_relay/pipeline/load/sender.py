@@ -140,8 +140,8 @@ class Sender:
         error = self._breaker.record(order.id, answer)
         if error is not None:
             self.stop(error)
-        kept = await self._committer.settle(AttemptResult(order.id, claim.attempt, answer))
-        self._counts[answer.outcome.value if kept else "outcome_refused"] += 1
+        recorded = await self._committer.settle(AttemptResult(order.id, claim.attempt, answer))
+        self._counts[recorded.value if recorded else "outcome_refused"] += 1
         if answer.outcome is SendOutcome.NOT_SENT and answer.code != LEASE_EXPIRED:
             self.unsent += 1
         return answer

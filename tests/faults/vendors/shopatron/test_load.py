@@ -243,7 +243,7 @@ def test_a_refusal_after_a_lost_answer_is_in_doubt_whatever_the_oms_says(relay_w
         relay.ledger.decisions.settle_in_doubt(doubt["order_number"], None, "absent", "ann")
     relay.sandbox.change({"shopatron": {"faults": [{"at": "import", "effect": "none", "answer": 400, "every": 1}]}})
     relay.begin()
-    relay.load()
+    assert relay.load()["in_doubt"] == 2, "counted as the ledger recorded them"
     assert relay.states() == {"imported": 18, "in_doubt": 2}
     until_quiet(relay)
     assert relay.states() == end

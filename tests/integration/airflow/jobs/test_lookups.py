@@ -51,7 +51,7 @@ def relay(sqlite_url: str, tmp_path: Path) -> Iterator[Relay]:
     lost = SendResult(SendOutcome.IN_DOUBT, 504, message="HTTP 504")
     assert (
         made.ledger.outcomes.record(made.ctx, [AttemptResult(i, claim.attempt, lost) for i, claim in claims.items()])
-        == []
+        == {}
     )
     yield made
     made.ledger.close()

@@ -48,7 +48,7 @@ def test_many_outcomes_in_one_transaction(driver):
         SendResult(SendOutcome.IN_DOUBT, 0, code="read_timeout"),
     ]
     results = [AttemptResult(i, 1, a) for i, a in zip(ids, answers, strict=True)]
-    assert driver.ledger.outcomes.record(driver.ctx, results) == []
+    assert driver.ledger.outcomes.record(driver.ctx, results) == {}
     assert [driver.row(s)["oms_id"] for s in "12"] == ["OMS1", "OMS2"]
     assert [driver.row(s)["reason"] for s in "34"] == ["http_422", "read_timeout"]
 
@@ -60,10 +60,10 @@ def test_outcomes_and_claims_in_one_transaction(driver):
         AttemptResult(one, 1, SendResult(SendOutcome.IMPORTED, 200, "OMS1")),
         AttemptResult(three, 1, SendResult(SendOutcome.REJECTED, 400)),
     ]
-    refused, claims = driver.ledger.outcomes.record_and_claim(
+    corrections, claims = driver.ledger.outcomes.record_and_claim(
         driver.ctx, attempts, [one, two], owner="worker-1", lease_s=30.0
     )
-    assert (refused, list(claims), claims[two].attempt) == ([three], [two], 1)
+    assert (corrections, list(claims), claims[two].attempt) == ({three: None}, [two], 1)
     assert [driver.state(s) for s in "123"] == ["imported", "sending", "ready"]
 
 
@@ -102,6 +102,16 @@ def test_an_outcome_for_another_attempt_is_refused(driver):
     driver.claim(number)
     assert driver.settle(number, SendOutcome.REJECTED, attempt=1, status=400) == [number]
     assert driver.state("1") == "sending"
+
+
+def test_a_refusal_that_is_put_in_doubt_is_returned_as_recorded_also_when_it_is_repeated(driver):
+    number = driver.in_doubt("1")
+    driver.ledger.decisions.settle_in_doubt("N-1", None, "looked", "ann")
+    attempt = driver.claim(number)[number].attempt
+    refusal = [AttemptResult(number, attempt, SendResult(SendOutcome.REJECTED, 400))]
+    for _ in range(2):
+        assert driver.ledger.outcomes.record(driver.ctx, refusal) == {number: SendOutcome.IN_DOUBT}
+        assert driver.state("1") == "in_doubt"
 
 
 def test_settling_the_same_again_is_harmless(driver):

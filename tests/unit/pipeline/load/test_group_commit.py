@@ -43,12 +43,12 @@ class FakeLedger:
 
     def record(self, ctx, results):
         self._call("settle", [r.id for r in results])
-        return [r.id for r in results if r.id in self.refuse]
+        return dict.fromkeys(r.id for r in results if r.id in self.refuse)
 
     def record_and_claim(self, ctx, results, ids, *, owner, lease_s):
         self._call("both", [*(r.id for r in results), *ids])
         claims = {i: Claim(i, 1, 1, datetime.now(UTC)) for i in ids if i not in self.refuse}
-        return [r.id for r in results if r.id in self.refuse], claims
+        return dict.fromkeys(r.id for r in results if r.id in self.refuse), claims
 
 
 def settled(i):
@@ -86,7 +86,7 @@ async def test_outcomes_and_claims_that_wait_together_share_one_commit(fake_ledg
         before = time.monotonic()
         claims_and_outcomes = await asyncio.gather(c.claim(1), c.settle(settled(2)), c.claim(3), c.settle(settled(4)))
     (claim, not_after), kept, (none, _), refused = claims_and_outcomes
-    assert (claim.id, kept, none, refused) == (1, True, None, False)
+    assert (claim.id, kept, none, refused) == (1, SendOutcome.IMPORTED, None, None)
     assert before + 30 <= not_after <= fake_ledger.began + 30
     assert fake_ledger.calls == [("both", [2, 4, 1, 3])]
 
@@ -96,7 +96,7 @@ async def test_where_one_commit_for_both_fails_outcomes_go_first_and_each_kind_h
     fake_ledger.bad = {1: error}
     async with committer(fake_ledger) as c:
         results = await asyncio.gather(c.claim(1), c.settle(settled(2)), return_exceptions=True)
-    assert list(results) == [error, True]
+    assert list(results) == [error, SendOutcome.IMPORTED]
     assert [kind for kind, _ in fake_ledger.calls] == ["both", "settle", "claim"]
 
 
@@ -112,8 +112,8 @@ async def test_unavailable_and_refused_data(fake_ledger):
     fake_ledger.refuse = {2}
     async with committer(fake_ledger) as c:
         assert (await c.claim(2))[0] is None
-        assert await c.settle(settled(1)) is True
-        assert await c.settle(settled(2)) is False
+        assert await c.settle(settled(1)) is SendOutcome.IMPORTED
+        assert await c.settle(settled(2)) is None
 
 
 async def test_an_outcome_is_tried_again_while_the_ledger_is_busy(fake_ledger):
@@ -146,7 +146,7 @@ async def test_one_bad_row_does_not_take_the_others_with_it(fake_ledger, error):
     fake_ledger.bad = {3: error}
     async with committer(fake_ledger) as c:
         results = await asyncio.gather(*(c.settle(settled(i)) for i in range(5)), return_exceptions=True)
-        assert results == [True, True, True, error, True]
+        assert results == [*[SendOutcome.IMPORTED] * 3, error, SendOutcome.IMPORTED]
         claims: list[Any] = await asyncio.gather(*(c.claim(i) for i in range(5)), return_exceptions=True)
         assert [c if isinstance(c, Exception) else c[0].id for c in claims] == [0, 1, 2, error, 4]
 

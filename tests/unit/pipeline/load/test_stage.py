@@ -89,10 +89,10 @@ class Ledger:
         if self.fail_settle:
             self.fail_settle -= 1
             raise TransientError("locked")
-        refused = []
+        refused: dict[int, None] = {}
         for r in results:
             if self.state[r.id] != "sending" or self.attempt[r.id] != r.attempt:
-                refused.append(r.id)
+                refused[r.id] = None
                 continue
             self.settled.append(r)
             self.state[r.id] = {"imported": "imported", "rejected": "rejected", "in_doubt": "in_doubt"}.get(

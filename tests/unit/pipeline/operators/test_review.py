@@ -55,7 +55,7 @@ def imported(relay: Relay, *documents: dict[str, Any]) -> None:
     claims = relay.ledger.claims.claim(relay.ctx, ids, "test", 30)
     answers = {i: SendResult(SendOutcome.IMPORTED, 201, oms_id=f"OMS{i}") for i in claims}
     assert (
-        relay.ledger.outcomes.record(relay.ctx, [AttemptResult(i, claims[i].attempt, answers[i]) for i in claims]) == []
+        relay.ledger.outcomes.record(relay.ctx, [AttemptResult(i, claims[i].attempt, answers[i]) for i in claims]) == {}
     )
 
 

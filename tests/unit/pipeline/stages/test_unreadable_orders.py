@@ -128,7 +128,7 @@ def imported(shop: Shop, word: str) -> None:
     number = int(str(shop.found(word)["id"]))
     claim = shop.ledger.claims.claim(shop.ctx, [number], "test", 30)[number]
     answer = SendResult(SendOutcome.IMPORTED, status=201, oms_id=f"OMS-{number}")
-    assert shop.ledger.outcomes.record(shop.ctx, [AttemptResult(number, claim.attempt, answer)]) == []
+    assert shop.ledger.outcomes.record(shop.ctx, [AttemptResult(number, claim.attempt, answer)]) == {}
 
 
 NO_ID = spoiled(2, b'"id":7')
