@@ -24,7 +24,12 @@ COMMON_ANSWERS = (
     "oversized",
     "wrong_type",
     "redirect",
+    "no_id",
+    "error_in_200",
 )
+NORMAL_ANSWERS = ("ok", "slow")
+"""The answers that are the normal response."""
+
 OUTCOME: web.RequestKey[str] = web.RequestKey("outcome", str)
 """Recorded by the audit instead of an HTTP status if a fault closed the connection."""
 
@@ -111,6 +116,10 @@ def _changed(name: str, normal: web.Response) -> web.Response:
         return web.Response(text=HTML_PAGE, content_type="text/html")
     if name == "redirect":
         return web.Response(status=302, headers={"Location": ELSEWHERE})
+    if name == "no_id":
+        return web.json_response({"message": "accepted"}, status=normal.status)
+    if name == "error_in_200":
+        return web.json_response({"status": "error", "message": "closed at present"})
     if name == "wrong_type":
         normal.content_type = "text/html"
     return normal

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from order_relay_sandbox.answering import require_answer
+from order_relay_sandbox.answering import NORMAL_ANSWERS, require_answer
 
 
 class Fault(BaseModel):
@@ -32,6 +32,7 @@ class Fault(BaseModel):
     probability: float | None = Field(default=None, ge=0, le=1, description="random, repeatable by seed")
     times: int | None = Field(default=None, ge=0, description="maximum number per order")
     seconds: float = Field(default=30.0, ge=0)
+    later_s: float = Field(default=60.0, ge=0)
     retry_after_s: float | None = Field(default=None, ge=0)
     retry_after_as: Literal["seconds", "date"] = "seconds"
 
@@ -55,7 +56,6 @@ class Rule(Fault):
 
     at: str
     effect: Literal["done", "none", "later"] = "none"
-    later_s: float = Field(default=60.0, ge=0)
 
     @property
     def place(self) -> str:
@@ -65,18 +65,23 @@ class Rule(Fault):
     @property
     def prevents(self) -> bool:
         """Whether the request has no effect."""
-        return self.effect == "none" and self.answer not in ("ok", "slow")
+        return self.effect == "none" and self.answer not in NORMAL_ANSWERS
+
+    def as_spoil(self) -> Spoil:
+        """The same fault for a stand-in that has none of its own: its places are the purposes of its routes."""
+        shared = {name: getattr(self, name) for name in Fault.model_fields}
+        return Spoil(purpose=self.at, when=_WHEN[self.effect], **shared)
 
 
 class Spoil(Fault):
     """A fault that every stand-in has, at the routes of one purpose.
 
     ``when``: ``before`` = the request is not processed; ``after`` = it is, and its response, if it is a success, is
-    replaced. Only such calls are counted.
+    replaced (only such calls are counted); ``later`` = it is answered first and processed after ``later_s``.
     """
 
     purpose: str
-    when: Literal["before", "after"] = "before"
+    when: Literal["before", "after", "later"] = "before"
     answer: str
 
     @field_validator("answer")
@@ -88,8 +93,10 @@ class Spoil(Fault):
     @property
     def place(self) -> str:
         """See the base class."""
-        return f"{self.when} {self.purpose}"
+        return f"{'after' if self.answer in NORMAL_ANSWERS else self.when} {self.purpose}"
 
+
+_WHEN: dict[str, Literal["before", "after", "later"]] = {"none": "before", "done": "after", "later": "later"}
 
 F = TypeVar("F", bound=Fault)
 

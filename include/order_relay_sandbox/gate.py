@@ -1,9 +1,11 @@
-"""Expiring tokens and rate limits, shared by the vendors."""
+"""Expiring tokens, rate limits and requests that are processed later, shared by the stand-ins."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 
@@ -54,6 +56,47 @@ class RateLimit:
             return False
         self._left -= 1
         return True
+
+
+class Later:
+    """Work that is done after a while, or at once by ``land``. Used in the server's event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.TimerHandle, Callable[[], Awaitable[Any]]] = {}
+        self._running: set[asyncio.Future[Any]] = set()
+
+    def add(self, delay_s: float, work: Callable[[], Awaitable[Any]]) -> None:
+        """Do ``work`` after ``delay_s``."""
+
+        def start() -> None:
+            del self._waiting[handle]
+            self._start(work)
+
+        handle = asyncio.get_running_loop().call_later(delay_s, start)
+        self._waiting[handle] = work
+
+    def _start(self, work: Callable[[], Awaitable[Any]]) -> None:
+        task = asyncio.ensure_future(work())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def land(self) -> int:
+        """Start all waiting work; returns its number."""
+        waiting = list(self._waiting.values())
+        self.drop()
+        for work in waiting:
+            self._start(work)
+        return len(waiting)
+
+    async def done(self) -> None:
+        """Wait for the work that was started."""
+        await asyncio.gather(*self._running)
+
+    def drop(self) -> None:
+        """Forget the waiting work."""
+        for handle in self._waiting:
+            handle.cancel()
+        self._waiting.clear()
 
 
 def bearer(header: str) -> str:

@@ -14,6 +14,7 @@ from order_relay_sandbox.answering import OUTCOME
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.discovery import stand_ins, with_role
 from order_relay_sandbox.faults import Spoil
+from order_relay_sandbox.gate import Later
 from order_relay_sandbox.raw_json import split_array
 from order_relay_sandbox.scenario import Scenario
 from order_relay_sandbox.stand_in import VENDORS, RawOrder, Route, StandIn
@@ -45,6 +46,7 @@ class Sandbox:
         self._start_orders: int | list[RawOrder] = orders if isinstance(orders, int) else list(orders)
         self._start_seed = seed
         self._vendors: dict[str, StandIn[Any]] = {}
+        self._later = Later()
         self.reset()
 
     def reset(self) -> None:
@@ -62,6 +64,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Drop pending work."""
+        self._later.drop()
         for vendor in self._vendors.values():
             vendor.close()
 
@@ -78,7 +81,11 @@ class Sandbox:
 
     def land(self) -> int:
         """Complete pending work: store delayed imports and make all rows visible to searches."""
-        return sum(vendor.land() for vendor in self._vendors.values())
+        return self._later.land() + sum(vendor.land() for vendor in self._vendors.values())
+
+    async def landed(self) -> None:
+        """Wait until the requests that ``land`` started have been processed."""
+        await self._later.done()
 
     def report(self) -> dict[str, Any]:
         """The audit as returned by ``GET /_audit``."""
@@ -125,7 +132,12 @@ class Sandbox:
             key = await vendor.order_of(request) if vendor.spoils else ""
             if fault := vendor.spoils.pick(f"before {route.purpose}", key):
                 return await self._spoiled(request, vendor, fault, web.json_response({}))
-            normal: web.StreamResponse = await getattr(vendor, route.handler or route.purpose)(request)
+            process: Handler = getattr(vendor, route.handler or route.purpose)
+            if fault := vendor.spoils.pick(f"later {route.purpose}", key):
+                await request.read()  # the connection is closed when the request is processed
+                self._later.add(fault.later_s, partial(process, request))
+                return await self._spoiled(request, vendor, fault, web.json_response({}))
+            normal = await process(request)
             if normal.status >= 400 or OUTCOME in request or not isinstance(normal, web.Response):
                 return normal
             fault = vendor.spoils.pick(f"after {route.purpose}", key)
@@ -225,7 +237,9 @@ class _Control:
         return web.json_response({"reset": True})
 
     async def land(self, request: web.Request) -> web.Response:
-        return web.json_response({"landed": self._sandbox.land()})
+        landed = self._sandbox.land()
+        await self._sandbox.landed()
+        return web.json_response({"landed": landed})
 
     async def bodies(self, request: web.Request) -> web.Response:
         bodies = self._sandbox.bodies(request.query.get("externalOrderID", ""))

@@ -14,6 +14,7 @@ from aiohttp import BasicAuth, web
 from pydantic import Field
 
 from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.faults import Rule, RuleBook
 from order_relay_sandbox.gate import Tokens, bearer
 from order_relay_sandbox.stand_in import Route, StandIn, Switches
 
@@ -30,6 +31,7 @@ class AccessSwitches(Switches):
     requests_per_window: int = Field(default=0, ge=0, description="429 above it; 0 = no limit")
     rate_window_s: float = Field(default=60.0, gt=0)
     retry_after: Literal["seconds", "date", "none"] = "seconds"
+    faults: tuple[Rule, ...] = Field(default=(), description="as ``spoil``, in the words that other stand-ins use")
 
 
 A = TypeVar("A", bound=AccessSwitches)
@@ -53,6 +55,11 @@ class Plain(StandIn[A]):
         self._tokens = Tokens()
         self._window_ends, self._left = 0.0, 0
         super().__init__(switches, audit, seed)
+
+    def switch(self, switches: A) -> None:
+        """Apply other switches and reset the counters of fault rules."""
+        super().switch(switches)
+        self.spoils = RuleBook((*switches.spoil, *(rule.as_spoil() for rule in switches.faults)), self.seed)
 
     @classmethod
     def routes(cls) -> list[Route]:

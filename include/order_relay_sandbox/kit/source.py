@@ -78,6 +78,7 @@ class PlainSource(Plain[P]):
     cancelled_status: ClassVar[str] = "cancelled"
     created_member: ClassVar[str] = "date_created_gmt"
     modified_member: ClassVar[str] = "date_modified_gmt"
+    text_member: ClassVar[str] = "customer_note"
     acknowledge_method: ClassVar[str] = "PUT"
     timespec: ClassVar[str] = "seconds"
 

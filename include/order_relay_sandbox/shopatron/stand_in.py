@@ -188,10 +188,6 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
 
     async def give(self, request: web.Request, fault: Fault, normal: web.Response) -> web.StreamResponse:
         """The OMS's own faulty responses, and those common to all vendors."""
-        if fault.answer == "no_id":
-            return web.json_response({"orderStatus": "READY", "message": "accepted"}, status=normal.status)
-        if fault.answer == "error_in_200":
-            return web.json_response({"status": "error", "message": "the catalog is closed"}, status=200)
         if fault.answer.startswith("throttle_"):
             return gateway.throttled(fault.answer, fault.retry_after_s)
         if fault.answer == "bad_key":

@@ -10,14 +10,14 @@ from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.stand_in import Switches
 
-OWN_ANSWERS = ("no_id", "error_in_200", "throttle_403", "throttle_429", "bad_key")
+OWN_ANSWERS = ("throttle_403", "throttle_429", "bad_key")
 
 
 class ShopatronRule(Rule):
     """``at``: ``import``, ``search``, ``order`` (get one), ``token``, ``catalog``.
 
     ``later`` applies to imports only. ``throttle_403`` is the gateway's answer above the rate limit, ``bad_key`` for
-    an unknown key, ``no_id`` a success without an order id, ``error_in_200`` an error in the body of a 200.
+    an unknown key.
     """
 
     at: Literal["import", "search", "order", "token", "catalog"] = "import"

@@ -44,6 +44,30 @@ async def test_after_counts_successes_only(calling):
         assert (await caller.send_number("m"))[0] == 200
 
 
+@pytest.mark.parametrize("land", [True, False])
+async def test_later(calling, land):
+    async with calling(spoiled(answer="cut", when="later", first=1, later_s=60 if land else 0)) as caller:
+        with pytest.raises(aiohttp.ClientError):
+            await caller.send_number("n")
+        if land:
+            assert caller.sandbox.report()["imported"] == 0
+            assert caller.sandbox.land() == 1
+        await caller.send_number("m")
+        assert caller.sandbox.report()["imported"] == 2
+
+
+async def test_a_reset_drops_what_would_come_later(calling):
+    async with calling(spoiled(answer=504, when="later", later_s=60)) as caller:
+        assert (await caller.send_number("n"))[0] == 504
+        caller.sandbox.reset()
+        assert caller.sandbox.land() == 0
+
+
+async def test_slow_answers_are_processed(calling):
+    async with calling(spoiled(answer="slow", seconds=0.01)) as caller:
+        assert (await caller.send_number("n"))[0] == 200
+
+
 async def test_of_some_orders_only(calling):
     async with calling(spoiled(answer=500, orders=["b"], times=1)) as caller:
         assert [(await caller.send_number(number))[0] for number in "abb"] == [200, 500, 200]

@@ -75,6 +75,18 @@ class TestSearch:
             assert (await caller.call("GET", "/orders"))[1]["total"] == 1
 
 
+@pytest.mark.parametrize(("effect", "stored"), [("none", 0), ("done", 1), ("later", 1)])
+@pytest.mark.parametrize("answer", [504, "no_id", "error_in_200"])
+async def test_faults_in_the_words_of_other_stand_ins(plain, effect, stored, answer):
+    fault = {"at": "import", "effect": effect, "answer": answer, "later_s": 60, "orders": ["5001"], "times": 1}
+    async with plain(None, {"faults": [fault]}) as caller:
+        status, content, _ = await caller.send()
+        assert (status, "orderId" in content) == (504 if answer == 504 else 200, False)
+        caller.sandbox.land()
+        await caller.send("5002")
+        assert caller.sandbox.report()["imported"] == 1 + stored
+
+
 async def test_a_lost_answer(plain):
     rule = {"purpose": "import", "answer": 502, "when": "after", "orders": ["2"], "first": 1}
     async with plain(None, {"spoil": [rule]}) as caller:
