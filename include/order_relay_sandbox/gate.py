@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 
@@ -62,11 +62,11 @@ class Later:
     """Work that is done after a while, or at once by ``land``. Used in the server's event loop."""
 
     def __init__(self) -> None:
-        self._waiting: dict[asyncio.TimerHandle, Callable[[], Awaitable[Any]]] = {}
+        self._waiting: dict[asyncio.TimerHandle, Callable[[], Any]] = {}
         self._running: set[asyncio.Future[Any]] = set()
 
-    def add(self, delay_s: float, work: Callable[[], Awaitable[Any]]) -> None:
-        """Do ``work`` after ``delay_s``."""
+    def add(self, delay_s: float, work: Callable[[], Any]) -> None:
+        """Do ``work``, a function or coroutine function, after ``delay_s``."""
 
         def start() -> None:
             del self._waiting[handle]
@@ -75,10 +75,12 @@ class Later:
         handle = asyncio.get_running_loop().call_later(delay_s, start)
         self._waiting[handle] = work
 
-    def _start(self, work: Callable[[], Awaitable[Any]]) -> None:
-        task = asyncio.ensure_future(work())
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def _start(self, work: Callable[[], Any]) -> None:
+        started = work()
+        if asyncio.iscoroutine(started):
+            task = asyncio.ensure_future(started)
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
     def land(self) -> int:
         """Start all waiting work; returns its number."""

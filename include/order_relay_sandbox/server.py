@@ -14,7 +14,6 @@ from order_relay_sandbox.answering import OUTCOME
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.discovery import stand_ins, with_role
 from order_relay_sandbox.faults import Spoil
-from order_relay_sandbox.gate import Later
 from order_relay_sandbox.raw_json import split_array
 from order_relay_sandbox.scenario import Scenario
 from order_relay_sandbox.stand_in import VENDORS, RawOrder, Route, StandIn
@@ -46,7 +45,6 @@ class Sandbox:
         self._start_orders: int | list[RawOrder] = orders if isinstance(orders, int) else list(orders)
         self._start_seed = seed
         self._vendors: dict[str, StandIn[Any]] = {}
-        self._later = Later()
         self.reset()
 
     def reset(self) -> None:
@@ -64,9 +62,8 @@ class Sandbox:
 
     def close(self) -> None:
         """Drop pending work."""
-        self._later.drop()
         for vendor in self._vendors.values():
-            vendor.close()
+            vendor.later.drop()
 
     def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:
         """Offer orders at a source (default: the first); a known identity replaces that order."""
@@ -81,11 +78,12 @@ class Sandbox:
 
     def land(self) -> int:
         """Complete pending work: store delayed imports and make all rows visible to searches."""
-        return self._later.land() + sum(vendor.land() for vendor in self._vendors.values())
+        return sum(vendor.land() for vendor in self._vendors.values())
 
     async def landed(self) -> None:
         """Wait until the requests that ``land`` started have been processed."""
-        await self._later.done()
+        for vendor in self._vendors.values():
+            await vendor.later.done()
 
     def report(self) -> dict[str, Any]:
         """The audit as returned by ``GET /_audit``."""
@@ -135,7 +133,7 @@ class Sandbox:
             process: Handler = getattr(vendor, route.handler or route.purpose)
             if fault := vendor.spoils.pick(f"later {route.purpose}", key):
                 await request.read()  # the connection is closed when the request is processed
-                self._later.add(fault.later_s, partial(process, request))
+                vendor.later.add(fault.later_s, partial(process, request))
                 return await self._spoiled(request, vendor, fault, web.json_response({}))
             normal = await process(request)
             if normal.status >= 400 or OUTCOME in request or not isinstance(normal, web.Response):

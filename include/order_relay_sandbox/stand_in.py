@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from order_relay_sandbox import answering
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.faults import Fault, Rule, RuleBook, Spoil
+from order_relay_sandbox.gate import Later
 
 Role = Literal["source", "destination", "status_source"]
 RawOrder = Mapping[str, Any] | bytes
@@ -72,6 +73,7 @@ class StandIn(Generic[S]):
     def __init__(self, switches: S, audit: Audit, seed: int) -> None:
         self.audit = audit
         self.seed = seed
+        self.later = Later()
         self.switch(switches)
 
     def switch(self, switches: S) -> None:
@@ -130,11 +132,8 @@ class StandIn(Generic[S]):
         return []
 
     def land(self) -> int:
-        """Complete pending work; returns the number of delayed imports stored."""
-        return 0
-
-    def close(self) -> None:
-        """Drop pending work, before a reset or at the end."""
+        """Process at once what is to be processed later, and make it visible; returns the number of these requests."""
+        return self.later.land()
 
     def refusal(self, refused: web.HTTPException) -> web.Response:
         """Answer an unknown path or method below ``roots`` as the vendor would."""

@@ -145,10 +145,11 @@ class PlainDestination(Plain[D]):
         return [order.body for order in self._with_key(external_id)]
 
     def land(self) -> int:
-        """Make all orders visible to searches."""
+        """Also make all orders visible to searches."""
+        landed = super().land()
         for order in self.orders.values():
             order.visible_at = 0.0
-        return 0
+        return landed
 
     async def order_of(self, request: web.Request) -> str:
         """The key in an import body."""

@@ -62,12 +62,10 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
         return [order.body for order in self.book.with_external(external_id)]
 
     def land(self) -> int:
-        """Store delayed imports and make all rows visible to searches."""
-        return self.book.land()
-
-    def close(self) -> None:
-        """Drop delayed imports."""
-        self.book.forget_under_way()
+        """Also make all rows visible to searches."""
+        landed = super().land()
+        self.book.show_all()
+        return landed
 
     def refusal(self, refused: web.HTTPException) -> web.Response:
         """An error of the OMS for an unknown path or method."""
@@ -103,8 +101,10 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
         wrong = self._refusal(body)
         if wrong is not None:
             return wrong
-        later = rule is not None and rule.effect == "later"
-        normal = self._take(body, raw, later_s=rule.later_s if rule is not None and later else None)
+        if rule is not None and rule.effect == "later":
+            self.later.add(rule.later_s, lambda: self._take(body, raw))
+            return await self.give(request, rule, self._success(None))
+        normal = self._take(body, raw)
         return normal if rule is None else await self.give(request, rule, normal)
 
     async def search(self, request: web.Request) -> web.StreamResponse:
@@ -150,7 +150,7 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
             return gateway.oms_error(5004, "the token is not allowed to act for this manufacturer")
         return None
 
-    def _take(self, body: Mapping[str, Any], raw: bytes, later_s: float | None) -> web.Response:
+    def _take(self, body: Mapping[str, Any], raw: bytes) -> web.Response:
         """Store the order; for a known external id, respond as the ``duplicates`` switch specifies."""
         known = self.book.with_external(body["externalOrderID"])
         if known and self.switches.duplicates == "return_existing":
@@ -170,11 +170,7 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
             visible_at,
             own_id=self.switches.honour_order_id,
         )
-        if later_s is None:
-            self.book.store(order)
-        else:
-            self.book.store_later(order, later_s, self.switches.visible_after_s)
-        return self._success(order)
+        return self._success(self.book.store(order))
 
     def _success(self, order: Order | None) -> web.Response:
         content: dict[str, Any] = {"orderStatus": "READY"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -39,14 +38,13 @@ class Order:
 
 
 class OrderBook:
-    """Stored orders by id and by external id, and those to be stored later."""
+    """Stored orders by id and by external id."""
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
         self._by_id: dict[int, Order] = {}
         self._by_external: dict[str, list[Order]] = defaultdict(list)
         self._next_id = FIRST_ORDER_ID
-        self._under_way: dict[asyncio.TimerHandle, Order] = {}
 
     def new(self, body: Mapping[str, Any], raw: bytes, total: int | str, visible_at: float, *, own_id: bool) -> Order:
         """Create an order with an id from an import body, without storing it."""
@@ -78,34 +76,10 @@ class OrderBook:
         self._audit.stored(NAME, order.external_id, order.order_id, order.total)
         return order
 
-    def store_later(self, order: Order, delay_s: float, visible_after_s: float) -> None:
-        """Store the order after ``delay_s``, as behind a gateway that timed out."""
-
-        def land() -> None:
-            del self._under_way[handle]
-            order.visible_at = loop.time() + visible_after_s
-            self.store(order)
-
-        loop = asyncio.get_running_loop()
-        handle = loop.call_later(delay_s, land)
-        self._under_way[handle] = order
-
-    def land(self) -> int:
-        """Store all pending orders and make all visible to searches; returns the number of pending ones."""
-        waiting = list(self._under_way.items())
-        self._under_way.clear()
-        for handle, order in waiting:
-            handle.cancel()
-            self.store(order)
+    def show_all(self) -> None:
+        """Make all orders visible to searches."""
         for order in self._by_id.values():
             order.visible_at = 0.0
-        return len(waiting)
-
-    def forget_under_way(self) -> None:
-        """Drop pending orders (on reset)."""
-        for handle in self._under_way:
-            handle.cancel()
-        self._under_way.clear()
 
     def get(self, order_id: int) -> Order | None:
         """Find an order by the OMS's id."""
