@@ -1,13 +1,13 @@
-"""What a fault suite has to know of one pair of source and destination."""
+"""What the fault suites have to know of a source, of a destination, and of a pair of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from order_relay.connections import Connection
-from order_relay_sandbox import ThreadedSandbox
+from order_relay_sandbox import Sandbox, ThreadedSandbox
 
 Order = dict[str, Any]
 
@@ -30,29 +30,25 @@ class FeedbackMode:
     deliveries: bool = False
 
 
-@dataclass(frozen=True)
-class Case:
-    """One pair.
+@dataclass(frozen=True, kw_only=True)
+class SourceSide:
+    """What a fault suite has to know of one source.
 
-    ``connect(url, source, **extra)``: the connections; ``source``: fields of the source's, ``extra`` of the
-    destination's. ``settings``: of the pipeline, by section, so that trials need not wait.
+    ``vendor``: the stand-in's name. ``fields``: of the connection, so that trials need not wait. ``settings``: of the
+    pipeline, by section.
     ``examples()``: one order of each kind, with the state that it ends in. ``plain(n)``: n orders that are imported.
     ``newer(order)``: how its buyer changes his mind, in a further version where the source has such, else in the order
     itself. ``twin(order, number)``: another order of the same content.
     ``text``: a member that holds free words. ``fixed``: members by which the sandbox itself finds an order.
-    ``key(order)``: the external id at the destination. ``source_side``, ``destination_side``: the sandbox's names.
+    ``key(order)``: the external id at the destination.
     ``acknowledged_at``, ``acknowledged_by``: the sandbox endpoint of acknowledgements, and their failpoint.
     ``release(sandbox, order)``: the source releases an order that waited (only sources whose orders wait).
     ``failpoints``: those of this source only. ``feedback``: its feedback configurations.
-    ``harsh``: switches of a destination that accepts duplicates, so that only our side can prevent them.
     ``envelopes``: wrong answers that the source can be made to give as a whole.
     """
 
-    name: str
-    pipeline: str
-    source_side: str
-    destination_side: str
-    connect: Callable[..., dict[str, Connection]] = field(repr=False)
+    vendor: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
     examples: Callable[[], list[tuple[Order, str]]] = field(repr=False)
     plain: Callable[[int], list[Order]] = field(repr=False)
     newer: Callable[[Order], Order] = field(repr=False)
@@ -66,8 +62,62 @@ class Case:
     release: Callable[[ThreadedSandbox, Order], object] | None = field(default=None, repr=False)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     feedback: Mapping[str, FeedbackMode] = field(default_factory=dict)
-    harsh: Mapping[str, Any] = field(default_factory=dict)
     envelopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DestinationSide:
+    """What a fault suite has to know of one destination.
+
+    ``vendor``: the stand-in's name. ``fields``: of the connection, so that trials need not wait. ``harsh``: switches
+    with which it accepts duplicates, so that only our side can prevent them.
+    """
+
+    vendor: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    harsh: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case(SourceSide):
+    """One pair of a source and a destination, and the pipeline between them."""
+
+    pipeline: str
+    destination: DestinationSide
+
+    @classmethod
+    def of(cls, pipeline: str, source: SourceSide, destination: DestinationSide) -> Case:
+        """The pair of these sides."""
+        shared = {side.name: getattr(source, side.name) for side in fields(SourceSide)}
+        return cls(pipeline=pipeline, destination=destination, **shared)
+
+    @property
+    def name(self) -> str:
+        """Source and destination."""
+        return f"{self.vendor}-{self.destination.vendor}"
+
+    @property
+    def source_side(self) -> str:
+        """The sandbox's name of the source."""
+        return self.vendor
+
+    @property
+    def destination_side(self) -> str:
+        """The sandbox's name of the destination."""
+        return self.destination.vendor
+
+    @property
+    def harsh(self) -> Mapping[str, Any]:
+        """Switches of a destination that accepts duplicates."""
+        return self.destination.harsh
+
+    def connect(self, url: str, source: Mapping[str, Any] | None = None, **extra: Any) -> dict[str, Connection]:
+        """The connections; ``source``: fields of the source's, ``extra`` of the destination's."""
+        made = (
+            connection(self.vendor, url, {**self.fields, **(source or {})}),
+            connection(self.destination.vendor, url, {**self.destination.fields, **extra}),
+        )
+        return {c.conn_id: c for c in made}
 
     def at_source(self, **switches: Any) -> dict[str, Any]:
         """Switches of the source, as the sandbox takes them."""
@@ -92,15 +142,9 @@ def lost(effect: str, answer: str | int, **which: Any) -> dict[str, Any]:
     return {"at": "import", "effect": effect, "answer": answer, **which}
 
 
-def shopatron(url: str, **extra: Any) -> Connection:
-    """The destination, with time-outs of a second."""
-    settings = {
-        "token_url": f"{url}/oauthserver/oauth2/token",
-        "manufacturer_id": 1042,
-        "catalog_id": 0,
-        "timeout_s": 1.0,
-        "visible_after_s": 0.0,
-        "connections": 4,
-        **extra,
-    }
-    return Connection("shopatron_default", f"{url}/api/v2", "demo-key", "demo-secret", extra=settings)
+def connection(vendor: str, url: str, extra: Mapping[str, Any]) -> Connection:
+    """The connection to a stand-in at ``url``, with further extra fields; a ``password`` replaces the account's."""
+    found = Sandbox().connections(url)[vendor]
+    extra = {**found["extra"], **extra}
+    password = extra.pop("password", found["password"])
+    return Connection(f"{vendor}_default", found["host"], found["login"], password, extra=extra)

@@ -1,18 +1,15 @@
-"""CloudSuite to Shopatron: the source is queried by time, its orders wait for payments, and it receives feedback."""
+"""CloudSuite: it is queried by time, its orders wait for payments, and it receives feedback."""
 
 from __future__ import annotations
 
 import copy
 import itertools
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
-from order_relay.connections import Connection
 from order_relay_sandbox.cloudsuite import generator
-from tests.support.faults.case import UNSEEN, Case, FeedbackMode, Order, shopatron
+from tests.support.faults.case import UNSEEN, FeedbackMode, Order, SourceSide
 
 ENDS = {
     "plain": "imported",
@@ -30,18 +27,6 @@ ENDS = {
     "draft": UNSEEN,
     "processing": UNSEEN,
 }
-
-
-def _connect(url: str, source: Mapping[str, Any] | None = None, **extra: Any) -> dict[str, Connection]:
-    fields = {
-        "token_url": f"{url}/realms/CloudSuite/protocol/openid-connect/token",
-        "page_size": 4,
-        "timeout_s": 3.0,
-        **(source or {}),
-    }
-    password = fields.pop("password", "demo-client-secret")
-    cloudsuite = Connection("cloudsuite_default", host=url, login="demo-client", password=password, extra=fields)
-    return {c.conn_id: c for c in (cloudsuite, shopatron(url, **extra))}
 
 
 @lru_cache
@@ -85,16 +70,13 @@ def _key(order: Order) -> str:
     return f"{order['webshop']}-{order['reference']}"
 
 
-CASE = Case(
-    "cloudsuite-shopatron",
-    "cloudsuite_to_shopatron",
-    "cloudsuite",
-    "shopatron",
-    _connect,
-    _examples,
-    _plain,
-    _newer,
-    _twin,
+SOURCE = SourceSide(
+    vendor="cloudsuite",
+    fields={"page_size": 4, "timeout_s": 3.0},
+    examples=_examples,
+    plain=_plain,
+    newer=_newer,
+    twin=_twin,
     key=_key,
     release=lambda sandbox, order: sandbox.change_order(_key(order), payment_status="paid"),
     text="description",
@@ -114,7 +96,6 @@ CASE = Case(
             deliveries=True,
         ),
     },
-    harsh={"duplicates": "accept"},
     envelopes=(
         "not_json",
         "truncated",

@@ -1,16 +1,13 @@
-"""SuperCat to Shopatron: the source offers orders until they are acknowledged, and offers new versions of an order."""
+"""SuperCat: it offers orders until they are acknowledged, and offers new versions of an order."""
 
 from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
-from order_relay.connections import Connection
 from order_relay_sandbox.supercat import generator
-from tests.support.faults.case import Case, Order, shopatron
+from tests.support.faults.case import Order, SourceSide
 
 ENDS = {
     "plain": "imported",
@@ -24,13 +21,6 @@ ENDS = {
     "missing_field": "quarantined",
     "no_identity": "quarantined",
 }
-
-
-def _connect(url: str, source: Mapping[str, Any] | None = None, **extra: Any) -> dict[str, Connection]:
-    fields = {"org": "demo", **(source or {})}
-    password = fields.pop("password", "demo-password")
-    supercat = Connection("supercat_default", host=url, login="demo", password=password, extra=fields)
-    return {c.conn_id: c for c in (supercat, shopatron(url, **extra))}
 
 
 @lru_cache
@@ -76,22 +66,17 @@ def _twin(order: Order, number: int) -> Order:
     return {**copy.deepcopy(order), **names}
 
 
-CASE = Case(
-    "supercat-shopatron",
-    "supercat_to_shopatron",
-    "supercat",
-    "shopatron",
-    _connect,
-    _examples,
-    _plain,
-    _newer,
-    _twin,
+SOURCE = SourceSide(
+    vendor="supercat",
+    examples=_examples,
+    plain=_plain,
+    newer=_newer,
+    twin=_twin,
     key=lambda order: str(order["order_number"]),
     text="notes",
     acknowledged_at="acknowledge",
     acknowledged_by="source POST",
     failpoints=("source GET", "source POST"),
-    harsh={"duplicates": "accept"},
     envelopes=(
         "status_error",
         "status_failure",

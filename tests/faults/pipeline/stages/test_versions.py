@@ -14,8 +14,9 @@ from order_relay.orders.messages import RunContext
 from order_relay.pipeline.runs import start
 from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from tests.support.engine import Engine
-from tests.support.faults.supercat_case import CASE
+from tests.support.faults.cases import named
 
+CASE = named("supercat-shopatron")
 NIL = "00000000-0000-0000-0000-000000000000"
 
 
