@@ -27,6 +27,8 @@ from local_airflow import (
     fresh_home,
     get_json,
     live_files,
+    own_dags,
+    pipeline_files,
     pipeline_of,
     sandbox,
     vendor_connections,
@@ -48,7 +50,8 @@ def main() -> int:
     home = fresh_home(".demo")
     console.print(f"Order Relay: {options.orders} simulated orders through [bold]{pipeline}[/] on Airflow")
     with sandbox(home, options.orders, options.seed, "--source", options.source) as address:
-        settings = vendor_connections(address) | live_files(home / "order_relay" / "config")
+        settings = vendor_connections(address) | live_files(home / "order_relay" / "config", pipeline_files())
+        settings |= own_dags(home / "dags")
         env = environment(home, settings | {"AIRFLOW_VAR_ORDER_RELAY_RETRY_DELAY_S": "1"})
         with _step(f"Airflow's database (log: {_short(home / 'airflow.log')})"):
             migrated = airflow(["db", "migrate"], env, home / "airflow.log")

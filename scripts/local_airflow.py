@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,31 @@ def fresh_home(name: str) -> Path:
     return home
 
 
-def live_files(folder: Path) -> dict[str, str]:
-    """Copy the packaged pipeline files with ``mode: live``; returns the environment that selects them.
+def pipeline_files() -> list[Path]:
+    """The packaged pipeline files, and those of a repository of your own (``ORDER_RELAY_CONFIG``)."""
+    own = os.environ.get("ORDER_RELAY_CONFIG", "")
+    return [file for folder in (str(CONFIG), own) if folder for file in sorted(Path(folder).glob("*.yaml"))]
+
+
+def own_dags(folder: Path) -> dict[str, str]:
+    """Copy the packaged DAG files and those in ``dags/`` beside ``ORDER_RELAY_CONFIG``, if there are any; returns the
+    environment that selects the copies."""
+    own = os.environ.get("ORDER_RELAY_CONFIG", "")
+    if not own or not (dags := Path(own).resolve().with_name("dags")).is_dir():
+        return {}
+    shutil.copytree(ROOT / "dags", folder)
+    shutil.copytree(dags, folder, dirs_exist_ok=True)
+    return {"AIRFLOW__CORE__DAGS_FOLDER": str(folder)}
+
+
+def live_files(folder: Path, files: Iterable[Path] = ()) -> dict[str, str]:
+    """Copy pipeline files (default: the packaged ones) with ``mode: live``; returns the environment that selects them.
 
     The packaged files are in shadow mode. Only runs against the simulated vendors use the copies: no setting of the
     package makes a shadow pipeline live, so no deployment can do so by accident.
     """
     folder.mkdir(parents=True)
-    for file in sorted(CONFIG.glob("*.yaml")):
+    for file in files or CONFIG.glob("*.yaml"):
         text = file.read_text(encoding="utf-8")
         (folder / file.name).write_text(re.sub(r"(?m)^mode: shadow$", "mode: live", text), encoding="utf-8")
     return {"ORDER_RELAY_CONFIG": str(folder)}
@@ -81,9 +98,9 @@ def vendor_connections(address: str) -> dict[str, str]:
 
 
 def pipelines() -> dict[str, str]:
-    """By value of ``SOURCE=...``: the first packaged pipeline of each simulated source."""
+    """By value of ``SOURCE=...``: the first pipeline of each simulated source."""
     found: dict[str, str] = {}
-    for file in sorted(CONFIG.glob("*.yaml")):
+    for file in pipeline_files():
         vendor = yaml.safe_load(file.read_text(encoding="utf-8")).get("source", {}).get("vendor", "")
         if vendor in with_role("source"):
             found.setdefault(vendor, file.stem)

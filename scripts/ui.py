@@ -25,6 +25,8 @@ from local_airflow import (
     fresh_home,
     get_json,
     live_files,
+    own_dags,
+    pipeline_files,
     pipeline_of,
     running,
     sandbox,
@@ -74,8 +76,11 @@ def interface(
         address = stack.enter_context(sandbox(home, orders, seed, "--source", source))
         port = port or free_port(8080, 0)
         password = secrets.token_urlsafe(9)
-        files = live_files(home / "order_relay" / "config") if live else {}
-        env = environment(home, vendor_connections(address) | interface_settings(home, port, password) | files)
+        files = live_files(home / "order_relay" / "config", pipeline_files()) if live else {}
+        env = environment(
+            home,
+            vendor_connections(address) | interface_settings(home, port, password) | files | own_dags(home / "dags"),
+        )
         _say("Creating Airflow's database ...")
         if airflow(["db", "migrate"], env, home / "migrate.log"):
             raise CommandError(f"could not create Airflow's database; see {home / 'migrate.log'}")

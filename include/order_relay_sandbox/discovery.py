@@ -23,10 +23,12 @@ _HERE = Path(__file__).parent
 def stand_ins() -> dict[str, type[StandIn[Any]]]:
     """Every stand-in by name: the default source first, then alphabetically.
 
-    Raises ``ValueError`` for two of the same name, or one whose name is not its folder's.
+    Raises ``ValueError`` for two of the same name, one whose name is not its folder's, and a missing folder.
     """
     found: dict[str, type[StandIn[Any]]] = {}
     extra = [Path(folder) for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
+    if missing := [str(folder) for folder in extra if not folder.is_dir()]:
+        raise ValueError(f"{FOLDERS}: folder not found: {', '.join(missing)}")
     for file in [file for folder in (_HERE, *extra) for file in sorted(folder.glob("*/stand_in.py"))]:
         declared = _load(file.resolve())
         if declared.name != file.parent.name or declared.name in found:

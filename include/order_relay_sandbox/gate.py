@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
+import hmac
 import secrets
 import time
 from collections.abc import Callable
@@ -105,3 +108,15 @@ def bearer(header: str) -> str:
     """The token of an ``Authorization`` header; the scheme is case-insensitive."""
     kind, _, token = header.partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
+
+
+def basic_matches(header: str, user: str, password: str) -> bool:
+    """Whether an ``Authorization`` header holds these Basic credentials."""
+    kind, _, token = header.partition(" ")
+    if kind.lower() != "basic":
+        return False
+    try:
+        given = base64.b64decode(token, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(given, f"{user}:{password}".encode())

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, ClassVar, Literal, TypeVar
 
-from aiohttp import BasicAuth, web
+from aiohttp import web
 from pydantic import Field
 
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.faults import Rule, RuleBook
-from order_relay_sandbox.gate import Tokens, bearer
+from order_relay_sandbox.gate import Tokens, basic_matches, bearer
 from order_relay_sandbox.stand_in import Route, StandIn, Switches
 
 Way = Literal["basic", "token", "bearer", "api_key"]
@@ -120,11 +120,7 @@ class Plain(StandIn[A]):
         return response
 
     def _basic(self, request: web.Request) -> bool:
-        try:
-            given = BasicAuth.decode(request.headers.get("Authorization", ""), encoding="utf-8")
-        except ValueError:
-            return False
-        return self._same(f"{given.login}:{given.password}", f"{self.switches.login}:{self.switches.password}")
+        return basic_matches(request.headers.get("Authorization", ""), self.switches.login, self.switches.password)
 
     def _token(self, request: web.Request) -> bool:
         return self._tokens.use(bearer(request.headers.get("Authorization", "")))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from typing import Any
 
 from aiohttp import web
@@ -65,15 +62,3 @@ def unknown(http: int) -> web.Response:
     """The OMS's answer to an unknown path or method."""
     code, name = (5005, "GENERIC_NOT_ALLOWED") if http == 405 else (5002, "GENERIC_NOT_FOUND")
     return web.json_response({"code": code, "name": name, "message": name}, status=http)
-
-
-def basic_matches(header: str, user: str, password: str) -> bool:
-    """Whether an ``Authorization`` header holds these Basic credentials."""
-    kind, _, token = header.partition(" ")
-    if kind.lower() != "basic":
-        return False
-    try:
-        given = base64.b64decode(token, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return hmac.compare_digest(given, f"{user}:{password}".encode())

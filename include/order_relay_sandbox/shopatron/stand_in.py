@@ -12,7 +12,7 @@ from aiohttp import web
 
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.faults import Fault
-from order_relay_sandbox.gate import RateLimit, Tokens, bearer
+from order_relay_sandbox.gate import RateLimit, Tokens, basic_matches, bearer
 from order_relay_sandbox.shopatron import gateway, reading
 from order_relay_sandbox.shopatron.checks import MISSING, Problem, problems
 from order_relay_sandbox.shopatron.store import NAME, Order, OrderBook, total_of
@@ -77,9 +77,8 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
         return await self.serve(request, "token", lambda: self._issue(request, form))
 
     def _issue(self, request: web.Request, form: Mapping[str, Any]) -> web.Response:
-        if not gateway.basic_matches(
-            request.headers.get("Authorization", ""), self.switches.api_key, self.switches.secret
-        ):
+        header = request.headers.get("Authorization", "")
+        if not basic_matches(header, self.switches.api_key, self.switches.secret):
             self.audit.login_failures[NAME] += 1
             return web.json_response({"error": "invalid_client"}, status=401)
         if form.get("grant_type") != "client_credentials":

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import json
 import time
 from collections.abc import Iterable
@@ -14,6 +11,7 @@ from aiohttp import web
 
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.faults import Rule
+from order_relay_sandbox.gate import basic_matches
 from order_relay_sandbox.stand_in import Option, RawOrder, Route, StandIn
 from order_relay_sandbox.supercat import envelope, generator
 from order_relay_sandbox.supercat.store import OrderStore, rendered
@@ -147,7 +145,8 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
         """Check credentials. Returns a response if the request is refused."""
         if time.monotonic() < self._locked_until:
             return self._unauthorized("account locked for some minutes", self.switches.lockout_http)
-        if not _authorized(request.headers.get("Authorization", ""), self.switches):
+        header = request.headers.get("Authorization", "")
+        if not basic_matches(header, self.switches.login, self.switches.password):
             self.audit.login_failures[NAME] += 1
             self._bad_logins += 1
             if self.switches.lockout_after and self._bad_logins >= self.switches.lockout_after:
@@ -185,17 +184,6 @@ def _numbers(body: bytes) -> list[str] | None:
     if not isinstance(numbers, list) or not all(isinstance(n, str) for n in numbers):
         return None
     return numbers
-
-
-def _authorized(header: str, switches: SuperCatSwitches) -> bool:
-    kind, _, token = header.partition(" ")
-    if kind.lower() != "basic":
-        return False
-    try:
-        given = base64.b64decode(token, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return hmac.compare_digest(given, f"{switches.login}:{switches.password}".encode())
 
 
 STAND_IN = SuperCatVendor

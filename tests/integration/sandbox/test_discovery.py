@@ -72,7 +72,7 @@ def vendors(tmp_path, monkeypatch):
     (tmp_path / "plain").mkdir()
     (tmp_path / "depot" / "stand_in.py").write_text(STAND_IN)
     (tmp_path / "depot" / "orders.py").write_text("def made(count):\n    return [f'D{n}' for n in range(count)]\n")
-    monkeypatch.setenv("ORDER_RELAY_VENDORS", f"{tmp_path}{os.pathsep}{tmp_path / 'missing'}")
+    monkeypatch.setenv("ORDER_RELAY_VENDORS", f"{tmp_path}{os.pathsep}{tmp_path / 'plain'}")
     return tmp_path
 
 
@@ -113,6 +113,12 @@ def test_a_name_must_be_its_folders_and_unique(vendors, folder):
     text = STAND_IN.replace("from .orders import made", "made = list")
     (vendors / folder / "stand_in.py").write_text(text if folder == "other" else text.replace('"depot"', '"shopatron"'))
     with pytest.raises(ValueError, match="unique"):
+        stand_ins()
+
+
+def test_a_folder_that_does_not_exist_is_named(monkeypatch):
+    monkeypatch.setenv("ORDER_RELAY_VENDORS", "/nowhere")
+    with pytest.raises(ValueError, match="ORDER_RELAY_VENDORS: folder not found: /nowhere"):
         stand_ins()
 
 
