@@ -41,7 +41,7 @@ from order_relay.connections import Connection  # noqa: E402
 from order_relay.endpoints.dependencies import Deployment  # noqa: E402
 from order_relay.ledger import Ledger, migrate  # noqa: E402
 from order_relay.ledger.schema.tables import event, submission  # noqa: E402
-from order_relay.vendors.shiprush.connection import read_settings  # noqa: E402
+from order_relay.vendors.shiprush.connection import ShipRushSettings  # noqa: E402
 from order_relay.vendors.shiprush.dates import write_date  # noqa: E402
 from order_relay.vendors.shiprush.endpoint import FeedService  # noqa: E402
 from order_relay.vendors.shiprush.parameters import Parameters  # noqa: E402
@@ -112,7 +112,7 @@ def fill(ledger: Ledger, orders: int) -> None:
 def page_ms(ledger_url: str, store: BatchStore, orders: int, rounds: int = 15) -> list[float]:
     """Milliseconds per page of a window in the middle of the table, without caching."""
     parts = Deployment(lambda _: FEED, lambda: ledger_url, lambda: store)
-    relay, settings = FeedService(parts), read_settings(FEED)
+    relay, settings = FeedService(parts), ShipRushSettings.from_connection(FEED)
     start = FIRST + timedelta(minutes=orders // 2)
     query = {
         "action": "export",

@@ -16,6 +16,16 @@ from urllib.parse import urlsplit
 from order_relay.errors import ConfigurationError
 
 
+def check_url(text: str) -> str:
+    """An absolute http or https URL without credentials. Raises ``ValueError`` that does not quote it."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an absolute URL, such as https://host/path")
+    if parts.username or parts.password:
+        raise ValueError("contains credentials; enter them as login and password")
+    return text
+
+
 @dataclass(frozen=True)
 class HttpOptions:
     """How a vendor's server is reached: the TLS and proxy fields that Airflow's HTTP provider defines.
@@ -72,16 +82,6 @@ class Connection:
         if not isinstance(value, str | int) or isinstance(value, bool):
             raise self.wrong(name, "must be text")
         return str(value)
-
-    def address(self, name: str) -> str:
-        """An extra that holds an absolute http or https URL without credentials."""
-        text = self.text(name)
-        parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise self.wrong(name, "must be an absolute URL, such as https://host/path")
-        if parts.username or parts.password:
-            raise self.wrong(name, "contains credentials; enter them as login and password")
-        return text
 
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
         """An extra that holds one of the ``allowed`` values."""

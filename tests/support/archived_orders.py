@@ -15,15 +15,14 @@ from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
 from order_relay.orders.identity.source_identity import IdentityPaths, identify
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import RunContext, SendOutcome, SendResult, VersionPolicies
-from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.settings.pipeline import load_pipeline
-from order_relay.vendors.supercat.vendor import MAPPING, SCHEMA
+from order_relay.vendors.supercat.vendor import VENDOR
 from order_relay.wiring.transformation import canonical_reader
 from order_relay_sandbox.supercat import generator
 
 PIPELINE = "supercat_to_shopatron"
-FORMAT = VendorFormat.load(SCHEMA, MAPPING)
+FORMAT = VENDOR.format()
 
 
 def plain_orders(number: int, seed: int = 3) -> list[dict[str, Any]]:

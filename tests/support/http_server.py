@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 
-from order_relay.http.connection_fields import HttpSettings
+from order_relay.http.connection_settings import HttpSettings
 from order_relay.http.reading.client import VendorClient
 
 BASE = "https://vendor.example/api"

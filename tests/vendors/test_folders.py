@@ -39,7 +39,7 @@ def copied(vendor: str, target: Path) -> None:
 def test_the_parts_of_a_folder_say_what_a_vendor_can_do() -> None:
     assert {"supercat", "shiprush"} <= set(vendors.vendor_names())
     assert "shiprush" in vendors.vendor_names("endpoint")
-    assert "shiprush" not in vendors.vendor_names("vendor")
+    assert not vendors.load_vendor("shiprush").source
     assert vendors.folder_problems() == []
     assert vendors.outside_vendors() == {}
     assert list(vendor_folders()) == []
@@ -50,10 +50,10 @@ def test_a_vendor_outside_the_package_is_found(outside: Path) -> None:
     (outside / "tests").mkdir()
     (outside / "tests" / "__init__.py").touch()
     assert vendors.outside_vendors() == {"foundshop": outside / "foundshop"}
-    module = vendors.vendor_module("foundshop", "vendor")
-    assert outside / "foundshop" / "mapping.yaml" == module.MAPPING
+    found = vendors.load_vendor("foundshop")
+    assert (found.name, found.format().mapping) == ("foundshop", vendors.load_vendor("supercat").format().mapping)
     assert "foundshop" in connection_forms()
-    assert [(found.level, found.check) for found in vendor_folders()] == [(Severity.OK, "vendor foundshop")]
+    assert [(row.level, row.check) for row in vendor_folders()] == [(Severity.OK, "vendor foundshop")]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_vendor_outside_the_package_is_found(outside: Path) -> None:
 )
 def test_a_wrong_name_is_refused(outside: Path, name: str, problem: str) -> None:
     (outside / name).mkdir()
-    (outside / name / "connection.py").touch()
+    (outside / name / "vendor.py").touch()
     with pytest.raises(ConfigurationError, match="ORDER_RELAY_VENDORS") as raised:
         vendors.vendor_module("supercat", "vendor")
     assert problem in str(raised.value)
@@ -87,7 +87,7 @@ def test_two_folders_cannot_have_a_vendor_of_one_name(outside: Path, monkeypatch
     other = outside.parent / "other"
     for root in (outside, other):
         (root / "myshop").mkdir(parents=True)
-        (root / "myshop" / "connection.py").touch()
+        (root / "myshop" / "vendor.py").touch()
     monkeypatch.setattr(vendors, "__path__", [*vendors.__path__, str(other)])
     assert [str(outside / "myshop") in problem for problem in vendors.folder_problems()] == [True]
 
@@ -96,14 +96,14 @@ def test_a_broken_vendor_stops_neither_airflow_nor_other_vendors(
     outside: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (outside / "brokenshop").mkdir()
-    (outside / "brokenshop" / "connection.py").write_text("import no_such_library\n")
+    (outside / "brokenshop" / "vendor.py").write_text("import no_such_library\n")
     forms = connection_forms()
     assert "supercat" in forms
     assert "brokenshop" not in forms
     assert "brokenshop" in caplog.text
     (found,) = vendor_folders()
     assert found.level is Severity.FAIL
-    assert "connection.py cannot be imported: ModuleNotFoundError" in found.found
+    assert "vendor.py cannot be imported: ModuleNotFoundError" in found.found
     assert vendors.vendor_module("supercat", "vendor")
 
 
@@ -112,11 +112,11 @@ def test_the_doctor_names_imports_that_may_break(outside: Path) -> None:
     source = (
         "from order_relay import errors\nfrom order_relay.ledger import Ledger\nimport order_relay.vendors.supercat\n"
     )
-    (outside / "importingshop" / "connection.py").write_text(source)
+    (outside / "importingshop" / "vendor.py").write_text(source)
     (outside / "importingshop" / "endpoint.py").write_text("from order_relay.ledger import Ledger\n")
     warned = [found.found for found in vendor_folders() if found.level is Severity.WARN]
     assert warned == [
-        "connection.py imports order_relay.ledger.Ledger, order_relay.vendors.supercat",
+        "vendor.py imports order_relay.ledger.Ledger, order_relay.vendors.supercat",
     ]
 
 

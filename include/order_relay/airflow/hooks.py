@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
-from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
@@ -20,12 +18,12 @@ from airflow.sdk import BaseHook
 from requests.auth import AuthBase
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
-from order_relay import vendors
 from order_relay.airflow.connections import connection, ledger_url
 from order_relay.airflow.http_options import prepare, timeout_s
 from order_relay.airflow.provider import connection_forms, hook_class
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError, OrderRelayError
+from order_relay.vendors import load_vendor, optional_module
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection as AirflowConnection
@@ -77,12 +75,13 @@ class VendorHook(HttpHook):
         """Check the fields, then contact the vendor in a harmless way: ``probe`` of the vendor's module ``access``."""
         try:
             settings = self._settings
-            if find_spec(self._access_name) is None:
+            access = optional_module(self.vendor, "access")
+            if access is None:
                 return (
                     True,
                     f"All fields are valid. {self.hook_name} calls Order Relay, so there is nothing to contact.",
                 )
-            return True, str(self._access().probe(settings))
+            return True, str(access.probe(settings))
         except OrderRelayError as error:
             return False, str(error)
 
@@ -92,17 +91,13 @@ class VendorHook(HttpHook):
 
     @cached_property
     def _settings(self) -> Any:
-        module = import_module(f"{vendors.__name__}.{self.vendor}.connection")
-        return module.read_settings(self._connection)
-
-    @property
-    def _access_name(self) -> str:
-        return f"{vendors.__name__}.{self.vendor}.access"
+        return load_vendor(self.vendor).settings.from_connection(self._connection)
 
     def _access(self) -> ModuleType:
-        if find_spec(self._access_name) is None:
+        access = optional_module(self.vendor, "access")
+        if access is None:
             raise ConfigurationError(f"{self.hook_name} has no API to call: it calls Order Relay")
-        return import_module(self._access_name)
+        return access
 
 
 class LedgerHook(BaseHook):

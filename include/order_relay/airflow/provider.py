@@ -1,8 +1,7 @@
 """The package as an Airflow provider: its connection types and their forms.
 
 Airflow calls ``get_provider_info`` through the entry point ``apache_airflow_provider`` in each of its processes, so
-imports are light. A vendor's form is the ``FORM`` of its ``connection`` module: a new vendor folder needs no change
-here.
+imports are light. A vendor's form is made from the settings model that its folder declares.
 """
 
 from __future__ import annotations
@@ -48,16 +47,13 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def connection_forms() -> dict[str, Mapping[str, Any]]:
-    """The ``FORM`` of every vendor folder that has one, by folder name."""
+    """The connection form of every vendor, by folder name."""
     forms = {}
     for name in vendors.vendor_names():
         try:
-            module = import_module(f"{vendors.__name__}.{name}.connection")
+            forms[name] = import_module(f"{vendors.__name__}.{name}.vendor").VENDOR.form()
         except Exception:  # must not stop Airflow; `doctor` and each task that needs the vendor report it
             log.exception("vendor %s cannot be loaded; its connection form is left out", name)
-            continue
-        if hasattr(module, "FORM"):
-            forms[name] = module.FORM
     return forms
 
 

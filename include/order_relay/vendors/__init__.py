@@ -1,8 +1,8 @@
 """One folder for each vendor: client, schema, mapping. No vendor knows another.
 
-A vendor is a folder with a module ``connection``, here or in a folder that the environment variable
-``ORDER_RELAY_VENDORS`` names. Both are imported as ``order_relay.vendors.NAME``. What a vendor can do follows from the
-modules in its folder, so that a new vendor needs no edit elsewhere.
+A vendor is a folder with a declaration, ``VENDOR`` in its ``vendor.py``, here or in a folder that the environment
+variable ``ORDER_RELAY_VENDORS`` names. Both are imported as ``order_relay.vendors.NAME``. What a vendor can do follows
+from its declaration and the modules in its folder, so that a new vendor needs no edit elsewhere.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from order_relay.errors import ConfigurationError
+from order_relay.vendor import Vendor
 
 VENDORS_VARIABLE = "ORDER_RELAY_VENDORS"
 """Environment variable with folders of vendors outside this package, separated by ``os.pathsep``."""
@@ -24,7 +25,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*")
 __path__.extend(part for part in os.environ.get(VENDORS_VARIABLE, "").split(os.pathsep) if part)
 
 
-def vendor_names(part: str = "connection") -> list[str]:
+def vendor_names(part: str = "vendor") -> list[str]:
     """The vendors whose folder has the module ``part``. Imports nothing."""
     folders = {path.parent.name for root in __path__ for path in Path(root).glob(f"*/{part}.py")}
     return sorted(filter(is_vendor_name, folders))
@@ -45,22 +46,38 @@ def vendor_module(vendor: str, part: str) -> ModuleType:
     return import_module(f"{__name__}.{vendor}.{part}")
 
 
+def optional_module(vendor: str, part: str) -> ModuleType | None:
+    """A module of a vendor's folder, or ``None`` if there is none of this name."""
+    return vendor_module(vendor, part) if vendor in vendor_names(part) else None
+
+
+def load_vendor(name: str) -> Vendor:
+    """The declaration of a vendor. Raises the errors of ``vendor_module``."""
+    declared: Vendor = vendor_module(name, "vendor").VENDOR
+    return declared
+
+
+def all_vendors() -> list[Vendor]:
+    """The declarations of all vendors, by name."""
+    return [load_vendor(name) for name in vendor_names()]
+
+
 def outside_vendors() -> dict[str, Path]:
     """The folders of vendors outside this package, by name."""
-    folders = (path.parent for root in __path__[1:] for path in Path(root).glob("*/connection.py"))
+    folders = (path.parent for root in __path__[1:] for path in Path(root).glob("*/vendor.py"))
     return {folder.name: folder for folder in sorted(folders)}
 
 
 def folder_problems() -> list[str]:
     """What is wrong with ``ORDER_RELAY_VENDORS``; empty if everything is right."""
     problems = []
-    seen = {path.parent.name: path.parent for path in Path(__path__[0]).glob("*/connection.py")}
+    seen = {path.parent.name: path.parent for path in Path(__path__[0]).glob("*/vendor.py")}
     for root in map(Path, __path__[1:]):
         if not root.is_absolute():
             problems.append(f"{VENDORS_VARIABLE}: {str(root)!r} must be an absolute path")
         elif not root.is_dir():
             problems.append(f"{VENDORS_VARIABLE}: folder {str(root)!r} does not exist")
-        for folder in sorted(path.parent for path in root.glob("*/connection.py")):
+        for folder in sorted(path.parent for path in root.glob("*/vendor.py")):
             first = seen.setdefault(folder.name, folder)
             if first != folder:
                 problems.append(f"{VENDORS_VARIABLE}: {folder}: the name is used by {first}; rename one of the folders")

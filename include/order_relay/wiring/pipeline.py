@@ -1,7 +1,6 @@
 """The composition root of a pipeline: from its name to its vendors, ledger, store and settings.
 
-A vendor is a folder: ``vendors/NAME/vendor.py`` with ``SOURCE`` or ``DESTINATION``, and ``vendors/NAME/connection.py``
-with ``read_settings``. Every part is created on first use.
+A vendor is a folder, ``vendors/NAME/``, with a declaration in its ``vendor.py``. Every part is created on first use.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
@@ -21,7 +20,7 @@ from order_relay.pipeline.ports import Destination, FeedbackTaker, Source
 from order_relay.pipeline.runs import dry_run as dry_run_module
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
 from order_relay.pipeline.settings.sections import VendorAccount
-from order_relay.vendors import vendor_module
+from order_relay.vendors import load_vendor
 from order_relay.wiring.dry_run import ReadOnlySource, SearchOnlyDestination, UnreachableDestination
 from order_relay.wiring.transformation import checked, fact_names, payload_hooks, transform_settings
 from order_relay.wiring.vendors import WiredParts
@@ -69,7 +68,7 @@ class Wiring(WiredParts):
     @cached_property
     def source(self) -> Source:
         """The source account. Raises ``ConfigurationError`` that names connection and field."""
-        made: Source = self._factory(self.settings.source, "SOURCE")(self.source_connection)
+        made: Source = self._account("source")
         return ReadOnlySource(made) if self.dry_run else made
 
     @property
@@ -83,7 +82,7 @@ class Wiring(WiredParts):
     @cached_property
     def destination(self) -> Destination:
         """The destination account. Raises ``ConfigurationError`` that names connection and field."""
-        made: Destination = self._factory(self.settings.destination, "DESTINATION")(self.destination_connection)
+        made: Destination = self._account("destination")
         if self.shadow:
             return SearchOnlyDestination(made)
         return UnreachableDestination(made) if self.dry_run else made
@@ -93,7 +92,7 @@ class Wiring(WiredParts):
         """Turns orders into the destination's payloads. Raises ``ConfigurationError`` for a wrong mapping."""
         facts: dict[str, Any] = {}
         for party in (self.settings.source, self.settings.destination):
-            account = vendor_module(party.vendor, "connection").read_settings(self.connection_of(party))
+            account = load_vendor(party.vendor).settings.from_connection(self.connection_of(party))
             facts |= {name: getattr(account, name) for name in fact_names(party.vendor)}
         return Transformer(
             self.source.format,
@@ -129,8 +128,9 @@ class Wiring(WiredParts):
         self.transformer  # noqa: B018 - created for its checks
         self.store  # noqa: B018
 
-    def _factory(self, party: VendorAccount, role: str) -> Callable[[Connection], Any]:
-        factory: Callable[[Connection], Any] | None = getattr(vendor_module(party.vendor, "vendor"), role, None)
-        if factory is None:
-            raise ConfigurationError(f"{self.name}: {party.vendor} cannot be used as a {role.lower()}")
-        return factory
+    def _account(self, role: Literal["source", "destination"]) -> Any:
+        party: VendorAccount = getattr(self.settings, role)
+        vendor = load_vendor(party.vendor)
+        if not getattr(vendor, role):
+            raise ConfigurationError(f"{self.name}: {party.vendor} cannot be used as a {role}")
+        return vendor.account(role, self.connection_of(party))

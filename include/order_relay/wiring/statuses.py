@@ -16,12 +16,11 @@ from order_relay.ledger.fulfilment.status_queries import OwnOrders
 from order_relay.orders.fulfilment.status_csv import CsvColumns, CsvFormat
 from order_relay.orders.fulfilment.status_paths import MEMBERS_KEY, check_field_names
 from order_relay.orders.fulfilment.status_records import StatusMapping
-from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.fulfilment.status_poll import StatusReader, StatusSource
 from order_relay.pipeline.settings.pipeline import load_pipeline, pipeline_files
 from order_relay.pipeline.settings.status_account import NAMED_DELIMITERS, StatusSettings
-from order_relay.vendors import vendor_module
+from order_relay.vendors import load_vendor
 from order_relay.wiring.transformation import canonical_reader
 from order_relay.wiring.vendors import WiredParts
 
@@ -44,10 +43,10 @@ class StatusWiring(WiredParts):
     @cached_property
     def source(self) -> StatusSource:
         """The vendor's account. Raises ``ConfigurationError`` that names connection and field."""
-        factory = getattr(vendor_module(self.settings.source.vendor, "vendor"), "STATUS_SOURCE", None)
-        if factory is None:
-            raise ConfigurationError(f"{self.settings.name}: {self.settings.source.vendor} provides no statuses")
-        made: StatusSource = factory(self.connection)
+        vendor = load_vendor(self.settings.source.vendor)
+        if not vendor.status_source:
+            raise ConfigurationError(f"{self.settings.name}: {vendor.name} provides no statuses")
+        made: StatusSource = vendor.account("status_source", self.connection)
         return made
 
     @cached_property
@@ -64,7 +63,9 @@ class StatusWiring(WiredParts):
 
     def _columns(self) -> CsvColumns:
         try:
-            return CsvColumns(**{**_vendor_format(self.settings).mapping["csv"], **self.settings.files.columns})
+            return CsvColumns(
+                **{**load_vendor(self.settings.source.vendor).format().mapping["csv"], **self.settings.files.columns}
+            )
         except ValidationError as error:
             key = ".".join(map(str, error.errors()[0]["loc"]))
             raise ConfigurationError(f"{self.settings.name}: files.columns.{key}: is unknown or not text") from None
@@ -99,16 +100,11 @@ def status_reader(settings: StatusSettings) -> StatusReader:
     """The reader of an account's records; needs no connection. Raises ``ConfigurationError`` for a wrong mapping."""
     changes = dict(settings.mapping)
     declared = changes.pop(MEMBERS_KEY, ())
-    form = _vendor_format(settings)
+    form = load_vendor(settings.source.vendor).format()
     shape = StatusMapping.from_mapping(_merged(form.mapping["record"], changes), f"{settings.name}: mapping")
     check_field_names(shape, form.schema, declared, f"{settings.name}.yaml")
     poll = settings.poll
     return StatusReader(shape, poll.full, poll.pushes_without_time == "arrival", poll.missing_events == "ask")
-
-
-def _vendor_format(settings: StatusSettings) -> VendorFormat:
-    found: VendorFormat = vendor_module(settings.source.vendor, "vendor").status_format()
-    return found
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from order_relay.orders.mapping.canonical import CanonicalReader
 from order_relay.orders.payload.hooks import PayloadHooks
 from order_relay.orders.payload.mapping_setup import source_reader
 from order_relay.orders.payload.transform_settings import TransformSettings
-from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.settings.pipeline import PipelineSettings
-from order_relay.vendors import vendor_module, vendor_names
+from order_relay.vendors import load_vendor, optional_module
 
 
 def settings_model(vendor: str) -> type[TransformSettings]:
@@ -27,8 +26,8 @@ def payload_hooks(vendor: str) -> PayloadHooks:
 
 
 def _optional(vendor: str, part: str, name: str, default: Any) -> Any:
-    vendor_module(vendor, "connection")  # names an unknown vendor
-    return getattr(vendor_module(vendor, part), name) if vendor in vendor_names(part) else default
+    load_vendor(vendor)  # names an unknown vendor
+    return getattr(optional_module(vendor, part), name, default)
 
 
 def transform_settings(settings: PipelineSettings, facts: Mapping[str, Any] | None = None) -> TransformSettings:
@@ -42,8 +41,8 @@ def transform_settings(settings: PipelineSettings, facts: Mapping[str, Any] | No
 
 
 def fact_names(vendor: str) -> tuple[str, ...]:
-    """Settings of a vendor's connection that mapping rules may read (``FACTS`` of its ``connection.py``)."""
-    return getattr(vendor_module(vendor, "connection"), "FACTS", ())
+    """Settings of a vendor's connection that mapping rules may read (``facts`` of its settings model)."""
+    return load_vendor(vendor).settings.facts
 
 
 def checked(settings: PipelineSettings) -> PipelineSettings:
@@ -60,8 +59,5 @@ def remarks(settings: PipelineSettings) -> list[str]:
 
 def canonical_reader(settings: PipelineSettings) -> CanonicalReader:
     """The reader of a pipeline's archived orders; needs no connection. Raises ``ConfigurationError``."""
-    source, destination = (
-        VendorFormat.load(part.SCHEMA, part.MAPPING)
-        for part in (vendor_module(party.vendor, "vendor") for party in (settings.source, settings.destination))
-    )
+    source, destination = (load_vendor(party.vendor).format() for party in (settings.source, settings.destination))
     return source_reader(source, destination, transform_settings(settings))

@@ -21,7 +21,7 @@ from order_relay.airflow import hooks
 from order_relay.airflow.connections import connection
 from order_relay.airflow.provider import connection_forms, hook_class
 from order_relay.errors import ConfigurationError
-from order_relay.vendors.supercat.connection import read_settings
+from order_relay.vendors.supercat.connection import SuperCatSettings
 
 BODY = "order of Jane Doe"
 FIELDS: dict[str, dict[str, Any]] = {
@@ -139,7 +139,7 @@ def test_the_base_url_is_https_by_default_and_a_port_goes_before_the_path(
     hook.get_conn()
     assert hook.base_url == expected
     assert hook.url_from_endpoint("orders") == f"{expected}/orders"
-    assert read_settings(connection("supercat_default")).base_url == expected
+    assert SuperCatSettings.from_connection(connection("supercat_default")).base_url == expected
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_requests_have_a_time_out_which_is_ours_or_the_providers(
     hook_of("supercat").get_conn().get("https://vendor.example/x")
     hook_of("supercat").run("x")
     assert seen == [expected, expected]
-    assert read_settings(connection(name)).timeout_s == expected
+    assert SuperCatSettings.from_connection(connection(name)).timeout_s == expected
 
 
 @pytest.mark.parametrize(

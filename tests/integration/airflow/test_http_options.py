@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from order_relay.airflow.connections import connection
 from order_relay.errors import ConfigurationError, OrderRelayError, TransientError
-from order_relay.vendors.shopatron.vendor import destination
+from order_relay.vendors.shopatron.vendor import VENDOR
 from order_relay.vendors.supercat import access
-from order_relay.vendors.supercat.connection import read_settings
+from order_relay.vendors.supercat.connection import SuperCatSettings
 
 Contact = Callable[[str, dict[str, Any]], None]
 
@@ -94,7 +94,7 @@ def contact(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     shopatron = request.param == "aiohttp"
 
     async def sign_in() -> None:
-        async with destination(connection("vendor")).session(1):
+        async with VENDOR.account("destination", connection("vendor")).session(1):
             pass
 
     def make(url: str, extra: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ def contact(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         if shopatron:
             asyncio.run(sign_in())
         else:
-            access.probe(read_settings(connection("vendor")))
+            access.probe(SuperCatSettings.from_connection(connection("vendor")))
 
     return make
 

@@ -12,13 +12,13 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file
-from order_relay.vendors import vendor_module, vendor_names
+from order_relay.vendors import all_vendors, load_vendor
 from order_relay.wiring.dry_run import SearchOnlyDestination, SearchOnlySession
 from order_relay.wiring.pipeline import Wiring
 from order_relay.wiring.transformation import fact_names
 
-SOURCES = [name for name in vendor_names("vendor") if hasattr(vendor_module(name, "vendor"), "SOURCE")]
-DESTINATIONS = [name for name in vendor_names("vendor") if hasattr(vendor_module(name, "vendor"), "DESTINATION")]
+SOURCES = [vendor.name for vendor in all_vendors() if vendor.source]
+DESTINATIONS = [vendor.name for vendor in all_vendors() if vendor.destination]
 
 
 def connection(conn_id: str) -> Connection:
@@ -77,7 +77,7 @@ def test_rules_can_read_the_facts_of_both_accounts(wire: Callable[..., Wiring]) 
 
 def test_the_sources_zone_reaches_the_transformation(wire: Callable[..., Wiring]) -> None:
     wiring = wire()
-    found = vendor_module(wiring.settings.source.vendor, "connection").read_settings(wiring.source_connection)
+    found = load_vendor(wiring.settings.source.vendor).settings.from_connection(wiring.source_connection)
     assert wiring.transformer.settings.time_zone == getattr(found, "time_zone", "UTC")
 
 
@@ -95,7 +95,7 @@ def test_a_wrong_connection_is_named(wire: Callable[..., Wiring]) -> None:
 
 def test_an_unknown_vendor_and_an_impossible_role_are_named(wire: Callable[..., Wiring]) -> None:
     with pytest.raises(ConfigurationError, match=r"unknown vendor 'nobody'.*available: .*" + SOURCES[0]):
-        vendor_module("nobody", "vendor")
+        load_vendor("nobody")
     wiring = wire()
     turned = wiring.settings.model_copy(update={"source": wiring.settings.destination})
     with pytest.raises(ConfigurationError, match="cannot be used as a source"):

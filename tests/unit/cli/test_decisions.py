@@ -22,7 +22,7 @@ from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
 from order_relay.orders.identity.source_identity import IdentityPaths, identify
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import RunContext, SendOutcome, SendResult
-from order_relay.vendors.supercat.vendor import SOURCE
+from order_relay.vendors.supercat.vendor import VENDOR
 from order_relay_sandbox.supercat import generator
 
 PIPELINE = "supercat_to_shopatron"
@@ -64,7 +64,7 @@ def ledger(sqlite_url: str, store: BatchStore, monkeypatch: pytest.MonkeyPatch) 
 
 def receive(ledger: Ledger, store: BatchStore, *documents: dict[str, Any]) -> list[int]:
     """Archive and take in; the ledger's ids of what was new."""
-    paths = IdentityPaths.from_mapping(SOURCE(CONNECTIONS["supercat_default"]).format.mapping["identity"])
+    paths = IdentityPaths.from_mapping(VENDOR.format().mapping["identity"])
     before = {work.id for work in ledger.worklist.get(range(1, 100))}
     name = f"b{len(ledger.accounting.batches(PIPELINE))}"
     writer = BatchWriter(store, PIPELINE, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError, TransientError
-from order_relay.vendors.acommerce.connection import LIVE_COMMON, read_settings
+from order_relay.vendors.acommerce.connection import LIVE_COMMON, AcommerceSettings
 from order_relay.vendors.acommerce.token import DEFAULT_LIFETIME_S, read_token
 from order_relay.vendors.acommerce.transport import asked_at
 from order_relay.vendors.acommerce.webhooks import is_genuine
@@ -26,7 +25,7 @@ def connection(**extra: Any) -> Connection:
 
 
 def test_defaults() -> None:
-    settings = read_settings(connection())
+    settings = AcommerceSettings.from_connection(connection())
     assert (settings.auth_url, settings.scope) == (LIVE_COMMON, "channel/c-1")
     assert settings.account == "acommerce:https://fulfil.example/channel/c-1"
     assert "key" not in repr(settings)
@@ -45,7 +44,7 @@ def test_defaults() -> None:
 )
 def test_wrong_fields_are_named(extra: dict[str, Any], field: str) -> None:
     with pytest.raises(ConfigurationError, match=field):
-        read_settings(connection(**extra))
+        AcommerceSettings.from_connection(connection(**extra))
 
 
 class TestSignatures:
@@ -56,19 +55,19 @@ class TestSignatures:
 
     @pytest.mark.parametrize("algorithm", ["sha256", "sha1", "sha512"])
     def test_genuine(self, algorithm: str) -> None:
-        settings = read_settings(connection(hook_secret="hush", signature=algorithm))
+        settings = AcommerceSettings.from_connection(connection(hook_secret="hush", signature=algorithm))
         for value in (self.sign(algorithm), self.sign(algorithm).upper(), f"{algorithm}={self.sign(algorithm)}"):
             assert is_genuine(self.BODY, value, settings)
 
     def test_forged(self) -> None:
-        settings = read_settings(connection(hook_secret="hush"))
+        settings = AcommerceSettings.from_connection(connection(hook_secret="hush"))
         plain = hashlib.sha256(self.BODY).hexdigest()
         for value in ("", "x", "é", "\udcff", plain, self.sign("sha1"), self.sign(secret=b"")):
             assert not is_genuine(self.BODY, value, settings)
         assert not is_genuine(self.BODY + b" ", self.sign(), settings)
 
     def test_without_a_secret_nothing_is_genuine(self) -> None:
-        settings = replace(read_settings(connection()), hook_secret="")
+        settings = AcommerceSettings.from_connection(connection(hook_secret=""))
         assert not is_genuine(self.BODY, self.sign(secret=b""), settings)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from order_relay.connections import Connection
 from order_relay.vendors.cloudsuite.client import CloudSuiteClient
-from order_relay.vendors.cloudsuite.connection import read_settings
+from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 
 BASE = "https://shop.example"
 TOKEN_URL = "https://id.example/token"
@@ -111,7 +111,8 @@ def client(shop: Shop) -> Iterator[Callable[..., CloudSuiteClient]]:
         fields = {"token_url": TOKEN_URL, "time_zone": "UTC", "page_size": 3, "parallel": 2, **extra}
         connection = Connection("cloudsuite_default", BASE, "client", "s3cret", extra=fields)
         http = httpx.Client(transport=httpx.MockTransport(lambda request: streamed(shop(request))))
-        made.append(CloudSuiteClient(read_settings(connection), NoFormat(), http, shop.pauses.append))  # type: ignore[arg-type]
+        settings = CloudSuiteSettings.from_connection(connection)
+        made.append(CloudSuiteClient(settings, NoFormat(), http, shop.pauses.append))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

@@ -19,7 +19,7 @@ from order_relay.errors import (
 )
 from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE, Selection, SourceListing
 from order_relay.orders.schema import malformed
-from order_relay.vendors.cloudsuite.vendor import source
+from order_relay.vendors.cloudsuite.vendor import VENDOR
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAY = Selection(start=datetime(2026, 3, 3, 12, tzinfo=UTC), end=NOON)
@@ -441,7 +441,7 @@ def test_the_states_that_are_read_are_a_setting(shop, client):
 
 def test_orders_of_the_listed_states_go_through_the_gate():
     fields = {"token_url": "https://id.example/token", "states": "quotation"}
-    made = source(Connection("cloudsuite_default", "https://shop.example", "c", "s", extra=fields))
+    made = VENDOR.account("source", Connection("cloudsuite_default", "https://shop.example", "c", "s", extra=fields))
     [rule] = [rule for rule in made.format.mapping["gate"] if rule["path"] == "state"]
     assert rule["verdicts"] == {"quotation": "go", "cancel": "withdrawn"}
 

@@ -11,7 +11,7 @@ from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError, MalformedResponseError
 from order_relay.ledger.schema.states import State
 from order_relay.orders.fulfilment.shipment_progress import ShippedLine
-from order_relay.vendors.shiprush.connection import read_settings
+from order_relay.vendors.shiprush.connection import ShipRushSettings
 from order_relay.vendors.shiprush.credentials import is_authorized, split_query
 from order_relay.vendors.shiprush.notice import read_notice
 from order_relay.vendors.shiprush.statuses import WORDS, status_of
@@ -184,7 +184,7 @@ def test_a_bomb_of_entities_is_never_expanded():
 
 def feed(**changes):
     fields = {"conn_id": "shiprush_feed", "login": "feeduser", "password": "pässword:x"} | changes
-    return read_settings(Connection(**fields))
+    return ShipRushSettings.from_connection(Connection(**fields))
 
 
 def basic(text):

@@ -2,7 +2,7 @@ import pytest
 
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
-from order_relay.vendors.shopatron.connection import FORM, OmsSettings, read_settings
+from order_relay.vendors.shopatron.connection import OmsSettings
 
 EXTRA = {"token_url": "https://auth.example/token", "manufacturer_id": "12", "catalog_id": 0}
 
@@ -14,7 +14,7 @@ def connection(**changes):
 
 
 def test_defaults():
-    settings = read_settings(connection())
+    settings = OmsSettings.from_connection(connection())
     assert settings.base_url == "https://oms.example/api/v2"
     assert (settings.manufacturer_id, settings.catalog_id) == (12, 0)
     assert (settings.timeout_s, settings.requests_per_s, settings.visible_after_s) == (60, 0, 900)
@@ -25,7 +25,7 @@ def test_defaults():
 
 
 def test_everything_as_texts_from_a_form():
-    settings = read_settings(
+    settings = OmsSettings.from_connection(
         connection(
             extra={
                 "timeout_s": "5",
@@ -76,11 +76,6 @@ def test_everything_as_texts_from_a_form():
 )
 def test_complaints_name_connection_and_field_and_show_no_value(changes, field):
     with pytest.raises(ConfigurationError) as caught:
-        read_settings(connection(**changes))
+        OmsSettings.from_connection(connection(**changes))
     assert f"'shopatron_default', field '{field}'" in str(caught.value)
     assert "s3cret" not in str(caught.value)
-
-
-def test_the_form_has_a_field_for_every_extra_setting():
-    extras = set(OmsSettings.__dataclass_fields__) - {"base_url", "api_key", "secret", "http"}
-    assert set(FORM["extra"]) == extras | {"proxy", "verify", "cert"}

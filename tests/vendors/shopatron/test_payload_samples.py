@@ -57,7 +57,7 @@ def transformer(source: str, changes: dict[str, Any]) -> Transformer:
         if "charges" in values:
             over["source"] = {**SURCHARGE, "members": ["surcharge"]}
     settings = ShopatronTransform.load({**values, "overrides": MappingOverrides(**over)})
-    return Transformer(form, VendorFormat.load(shopatron.SCHEMA, shopatron.MAPPING), settings, HOOKS)
+    return Transformer(form, shopatron.VENDOR.format(), settings, HOOKS)
 
 
 def digest(result: TransformResult) -> str:

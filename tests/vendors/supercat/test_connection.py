@@ -2,7 +2,7 @@ import pytest
 
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
-from order_relay.vendors.supercat.connection import FORM, LIVE_BASE, read_settings
+from order_relay.vendors.supercat.connection import LIVE_BASE, SuperCatSettings
 
 
 def connection(host=LIVE_BASE, login="admin", password="secret", **extra):
@@ -10,7 +10,7 @@ def connection(host=LIVE_BASE, login="admin", password="secret", **extra):
 
 
 def test_the_addresses_are_those_of_the_page():
-    settings = read_settings(connection())
+    settings = SuperCatSettings.from_connection(connection())
     assert settings.orders_url == "https://supercat.supercatsolutions.com/demo/ext/v2/orders/new_orders"
     assert settings.order_url("117159") == "https://supercat.supercatsolutions.com/demo/ext/v2/orders/117159.json"
     assert settings.account == "supercat:https://supercat.supercatsolutions.com/demo"
@@ -37,35 +37,19 @@ def test_the_addresses_are_those_of_the_page():
 )
 def test_a_wrong_field_is_named_and_not_shown(change, field):
     with pytest.raises(ConfigurationError, match=f"'supercat_default', field '{field}'") as caught:
-        read_settings(connection(**change))
+        SuperCatSettings.from_connection(connection(**change))
     assert "secret" not in str(caught.value)
 
 
 def test_settings_reveal_no_secret():
-    settings = read_settings(connection())
+    settings = SuperCatSettings.from_connection(connection())
     assert "secret" not in repr(settings)
     assert "admin" not in repr(settings)
 
 
-def test_the_fingerprint_follows_the_connection():
-    assert read_settings(connection()).fingerprint != read_settings(connection(password="other")).fingerprint
-
-
 def test_numbers_may_be_text_as_forms_give_them():
-    settings = read_settings(connection(timeout_s="7.5", size_limit_bytes="100000", trust_env="true"))
-    assert (settings.timeout_s, settings.size_limit_bytes, settings.order_limit_bytes) == (7.5, 100_000, 100_000)
+    settings = SuperCatSettings.from_connection(
+        connection(timeout_s="7.5", size_limit_bytes="100000", trust_env="true")
+    )
+    assert (settings.timeout_s, settings.size_limit_bytes, settings.order_limit) == (7.5, 100_000, 100_000)
     assert settings.trust_env
-
-
-def test_the_form_describes_every_extra_that_is_read():
-    assert set(FORM["extra"]) == {
-        "org",
-        "timeout_s",
-        "download_s",
-        "size_limit_bytes",
-        "order_limit_bytes",
-        "trust_env",
-        "proxy",
-        "verify",
-        "cert",
-    }

@@ -25,7 +25,7 @@ from order_relay.pipeline.lookup.evidence import (
     why_not_absent,
 )
 from order_relay.times import utc_text
-from order_relay.vendors import vendor_module, vendor_names
+from order_relay.vendors import optional_module
 
 if TYPE_CHECKING:
     from order_relay.cli.deployment import Installation
@@ -65,14 +65,14 @@ def destination_checks(installation: Installation, pipeline: str) -> Iterator[Ch
     name = f"connection {party.connection}"
     yield ok(name, f"all fields are valid for {party.vendor}")
     yield from destination(name, port, _known_imported(installation, port.account))
-    if party.vendor in vendor_names("probes"):
-        yield from asyncio.run(_run_vendor_probes(name, party.vendor, port))
+    if probes := optional_module(party.vendor, "probes"):
+        yield from (CheckResult(Severity(level), name, *row) for level, *row in asyncio.run(probes.probes(port)))
 
 
 def vendor_source_probes(name: str, vendor: str, port: Source) -> Iterator[CheckResult]:
     """The vendor's own checks of a source connection; no request is sent."""
-    if vendor in vendor_names("probes"):
-        for level, found, advice in vendor_module(vendor, "probes").source_probes(port):
+    if probes := optional_module(vendor, "probes"):
+        for level, found, advice in probes.source_probes(port):
             yield CheckResult(Severity(level), name, found, advice)
 
 
@@ -90,11 +90,6 @@ def _known_imported(installation: Installation, account: str) -> KnownOrders:
             return ledger.lookups.positive_controls(account)
     except OrderRelayError:
         return ()  # reported by the ledger's own check
-
-
-async def _run_vendor_probes(name: str, vendor: str, port: Destination) -> list[CheckResult]:
-    probes = vendor_module(vendor, "probes").probes
-    return [CheckResult(Severity(level), name, found, advice) for level, found, advice in await probes(port)]
 
 
 def source(name: str, port: Source) -> Iterator[CheckResult]:

@@ -28,7 +28,7 @@ from order_relay.orders.messages import RunContext
 from order_relay.pipeline.fulfilment.status_poll import StatusReader
 from order_relay.pipeline.settings.pipeline import status_files
 from order_relay.pipeline.settings.status_account import StatusSettings, WebhookSettings, load_status
-from order_relay.vendors.acommerce.connection import read_settings
+from order_relay.vendors.acommerce.connection import AcommerceSettings
 from order_relay.vendors.acommerce.webhooks import SIGNATURE_HEADER, is_genuine
 from order_relay.wiring.statuses import status_reader
 
@@ -185,7 +185,9 @@ class EventIntake:
             connection = self._deployment.connection(party.connection)
             if connection is None:
                 continue
-            settings = read_settings(replace(connection, extra={**connection.extra, **party.options}))
+            settings = AcommerceSettings.from_connection(
+                replace(connection, extra={**connection.extra, **party.options})
+            )
             if is_genuine(body, signature, settings):
                 found = found or (account, settings.account)
         if found is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from order_relay.connections import Connection
 from order_relay.errors import MalformedResponseError
-from order_relay.vendors.acommerce.connection import AcommerceSettings, read_settings
+from order_relay.vendors.acommerce.connection import AcommerceSettings
 from order_relay.vendors.acommerce.transport import AcommerceTransport
 
 STREAM = "SALES_ORDER_STATUS_V3"
@@ -27,7 +27,7 @@ def open_webhooks(connection: Connection) -> WebhookClient:
 
     Raises ``ConfigurationError``, also if there is no secret to sign deliveries with.
     """
-    settings = read_settings(connection)
+    settings = AcommerceSettings.from_connection(connection)
     if not settings.hook_secret:
         raise connection.wrong("hook_secret", "is empty; unsigned webhook deliveries would be refused")
     return WebhookClient(settings)

@@ -15,6 +15,7 @@ from order_relay.errors import ConfigurationError, OutcomeUnknownError, Throttle
 from order_relay.http.reading.client import UnreachableError
 from order_relay.http.reading.parallel import map_in_order
 from order_relay.orders.fulfilment.shipment_progress import Shipment
+from order_relay.orders.mapping.eligibility import GO, WITHDRAWN
 from order_relay.orders.messages import Acknowledgement, Selection, SourceListing, SourceOrder, Warn, ignore_warning
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.cloudsuite import desadv, line_numbers, write_back
@@ -23,6 +24,7 @@ from order_relay.vendors.cloudsuite.order_details import OrderDetails
 from order_relay.vendors.cloudsuite.order_list import id_of, query_window, read_list
 from order_relay.vendors.cloudsuite.read_failures import ReadFailures
 from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport, Query
+from order_relay.vendors.cloudsuite.write_back import CANCEL, CONFIRMED
 
 _ORDER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NUMBER = re.compile(r"(?:(?P<webshop>[0-9]{1,18})-)?(?P<reference>[A-Za-z][A-Za-z0-9._/-]{0,63})", re.ASCII)
@@ -47,7 +49,6 @@ class CloudSuiteClient:
         self._http = http
         self.account = settings.account
         self.format = vendor_format
-        self.fingerprint = settings.fingerprint
 
     @cached_property
     def _transport(self) -> CloudSuiteTransport:
@@ -217,3 +218,12 @@ class CloudSuiteClient:
         if not _ORDER_ID.fullmatch(order_id):
             raise ConfigurationError("CloudSuite order ids consist of digits, such as 9101 (CS9101 is an order number)")
         return order_id
+
+
+def open_source(settings: CloudSuiteSettings, shipped: VendorFormat) -> CloudSuiteClient:
+    """The client of an account; orders in one of its ``listed_states`` are eligible."""
+    if settings.listed_states == (CONFIRMED,):
+        return CloudSuiteClient(settings, shipped)
+    verdicts = {CANCEL: WITHDRAWN, **dict.fromkeys(settings.listed_states, GO)}
+    gate = [{**rule, "verdicts": verdicts} if rule["path"] == "state" else rule for rule in shipped.mapping["gate"]]
+    return CloudSuiteClient(settings, VendorFormat(shipped.name, shipped.schema, {**shipped.mapping, "gate": gate}))

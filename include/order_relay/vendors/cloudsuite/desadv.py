@@ -57,7 +57,7 @@ def send_desadv(
     body, media = (encode(message), "application/json") if as_json else (to_xml(message), "application/xml")
     try:
         shop = settings.desadv_shop or str(order.document.get("webshop"))
-        transport.post(PATH, {"shop": shop, "user": settings.desadv_user}, body, media)
+        transport.post(PATH, {"shop": shop, "user": str(settings.desadv_user)}, body, media)
     except NotFoundError:
         return Acknowledgement(False, "the shop does not accept delivery messages (HTTP 404)")
     except RequestRefusedError as error:

@@ -71,7 +71,7 @@ class CloudSuiteTransport:
 
     def __init__(self, settings: CloudSuiteSettings, client: httpx.Client | None = None) -> None:
         self._base = settings.base_url
-        self._slash = "/" if settings.trailing_slash else ""
+        self._slash = "" if settings.no_trailing_slash else "/"
         secrets = tuple(filter(None, (settings.password, settings.login)))
         self._server = VendorClient("CloudSuite", settings, secrets)
         self._client = client or self._server.open_client(connections=settings.parallel + 1)

@@ -32,7 +32,7 @@ from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.pipeline.archive import describe_error
 from order_relay.pipeline.fulfilment.shipments import record_shipment
 from order_relay.vendors.shiprush import feed
-from order_relay.vendors.shiprush.connection import ShipRushSettings, read_settings
+from order_relay.vendors.shiprush.connection import ShipRushSettings
 from order_relay.vendors.shiprush.credentials import is_authorized, split_query
 from order_relay.vendors.shiprush.dates import read_date
 from order_relay.vendors.shiprush.notice import ORIGIN, read_notice, unreadable_notice
@@ -123,7 +123,11 @@ class FeedService:
     def authenticate(self, request: Request) -> ShipRushSettings:
         """The feed's settings. Raises ``RequestRejectedError`` (401) without the right credentials."""
         connection = self._deployment.connection(CONNECTION)
-        settings = read_settings(connection) if connection and connection.login and connection.password else None
+        settings = (
+            ShipRushSettings.from_connection(connection)
+            if connection and connection.login and connection.password
+            else None
+        )
         header = request.headers.get("authorization")
         if settings is None or not is_authorized(settings, header, request.scope.get(_CREDENTIALS, {})):
             challenge = {"WWW-Authenticate": 'Basic realm="orders"'}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from order_relay.connections import Connection
-from order_relay.vendors.shiprush.connection import read_settings
+from order_relay.vendors.shiprush.connection import ShipRushSettings
 
 CONNECTION = "shiprush_feed"
 MIN_PASSWORD_LENGTH = 12  # a program presents it; nobody has to remember it
@@ -16,7 +16,7 @@ def endpoint_probes(connection: Connection, pipelines: Collection[str]) -> Itera
 
     Raises ``ConfigurationError`` naming an invalid field.
     """
-    settings = read_settings(connection)
+    settings = ShipRushSettings.from_connection(connection)
     names = ", ".join(sorted(settings.pipelines)) or "all pipelines"
     yield "ok", f"serves orders of {names} from {settings.entered} on, {settings.page_size} per page", ""
     if unknown := sorted(settings.pipelines - set(pipelines)):

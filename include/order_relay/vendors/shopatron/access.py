@@ -7,7 +7,7 @@ from functools import partial
 
 from order_relay import COMMAND
 from order_relay.http.auth.oauth import MAX_TOKEN_RESPONSE_BYTES, TokenAndLifetime, TokenCache
-from order_relay.http.connection_fields import HttpSettings
+from order_relay.http.connection_settings import HttpSettings
 from order_relay.http.reading.bodies import read_whole
 from order_relay.http.reading.client import VendorClient
 from order_relay.vendors.shopatron.client import oms_credentials

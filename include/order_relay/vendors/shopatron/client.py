@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from order_relay.http.auth.credentials import ClientCredentials
-from order_relay.http.sending.session import DestinationApi
+from order_relay.http.sending.session import DestinationApi, HttpDestination
+from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.shopatron.connection import OmsSettings
 from order_relay.vendors.shopatron.order_view import payload_traits
 from order_relay.vendors.shopatron.outcomes import IMPORT_OUTCOMES, is_throttle
@@ -21,6 +22,11 @@ def oms_api(settings: OmsSettings) -> DestinationApi:
         search=order_search(settings.order_view, (settings.search_from, settings.search_to)),
         expected_traits=payload_traits,
     )
+
+
+def open_destination(settings: OmsSettings, vendor_format: VendorFormat) -> HttpDestination[OmsSettings]:
+    """The OMS account of a connection."""
+    return HttpDestination(oms_api(settings), settings, vendor_format)
 
 
 def oms_credentials(settings: OmsSettings) -> ClientCredentials:

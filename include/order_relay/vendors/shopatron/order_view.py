@@ -41,7 +41,6 @@ IDENTITY_MARKS = ("sourceID", "sourceOrderNumber")
 """Entries of ``customOrderData`` that identify an order independently of later decisions and mappings."""
 
 ASK, COUNT_AS_OURS = "ask", "ours"
-UNNAMED_ORDERS = (ASK, COUNT_AS_OURS)
 
 
 @dataclass(frozen=True)

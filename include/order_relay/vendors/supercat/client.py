@@ -42,7 +42,6 @@ class SuperCatClient:
         self._settings = settings
         self.account = settings.account
         self.format = vendor_format
-        self.fingerprint = settings.fingerprint
         self._hide = (settings.password, settings.login)
         self._server = VendorClient("SuperCat", settings, self._hide)
 
@@ -71,7 +70,7 @@ class SuperCatClient:
         settings = self._settings
         with get(self._server, self._client, settings.orders_url) as response:
             chunks = self._server.body(response)
-            yield from read_envelope(chunks, max_order=settings.order_limit_bytes, hide=self._hide, warn=selection.warn)
+            yield from read_envelope(chunks, max_order=settings.order_limit, hide=self._hide, warn=selection.warn)
 
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Mark orders as received. Each entry of the response counts for its order, regardless of the HTTP status.
@@ -96,7 +95,7 @@ class SuperCatClient:
         settings = self._settings
         with get(self._server, self._client, url) as response:
             chunks = self._server.body(response)
-            return read_single(chunks, max_order=settings.order_limit_bytes, hide=self._hide, warn=warn)
+            return read_single(chunks, max_order=settings.order_limit, hide=self._hide, warn=warn)
 
     @staticmethod
     def _checked_id(order_id: str) -> str:

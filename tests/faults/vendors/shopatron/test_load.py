@@ -80,12 +80,12 @@ class Relay:
     def oms(self, **changes):
         base = {**self.settings, **changes}
         settings = OmsSettings(
-            f"{self.sandbox.url}/api/v2",
-            f"{self.sandbox.url}/oauthserver/oauth2/token",
-            1042,
-            0,
-            base.pop("api_key", "demo-key"),
-            "demo-secret",
+            base_url=f"{self.sandbox.url}/api/v2",
+            token_url=f"{self.sandbox.url}/oauthserver/oauth2/token",
+            manufacturer_id=1042,
+            catalog_id=0,
+            api_key=base.pop("api_key", "demo-key"),
+            secret="demo-secret",
             **base,
         )
         return HttpDestination(oms_api(settings), settings, cast(Any, None))

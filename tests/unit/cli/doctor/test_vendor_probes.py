@@ -15,7 +15,7 @@ from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError, SourceAuthError
 from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.messages import SearchHit, SearchResult, Selection, SourceOrder
-from order_relay.vendors.cloudsuite.vendor import source as cloudsuite
+from order_relay.vendors.cloudsuite.vendor import VENDOR as CLOUDSUITE
 
 KNOWN = PositiveControl("7001-1", "55", datetime(2026, 5, 1, tzinfo=UTC))
 NOTHING = SearchResult((), complete=True)
@@ -128,7 +128,9 @@ def test_an_error_becomes_a_finding(error: Exception) -> None:
 @pytest.mark.parametrize(("zone", "level"), [("", Severity.WARN), ("Europe/Amsterdam", Severity.OK)])
 def test_a_web_shop_without_a_time_zone_is_mentioned_with_an_example(zone: str, level: Severity) -> None:
     fields = {"token_url": "https://id.example/token", **({"time_zone": zone} if zone else {})}
-    shop: Any = cloudsuite(Connection("cloudsuite_default", "https://shop.example", "c", "s", extra=fields))
+    shop: Any = CLOUDSUITE.account(
+        "source", Connection("cloudsuite_default", "https://shop.example", "c", "s", extra=fields)
+    )
     [finding] = vendor_probes.vendor_source_probes("connection cloudsuite_default", "cloudsuite", shop)
     assert finding.level is level
     assert "Europe/Amsterdam" in f"{finding.found} {finding.advice}"

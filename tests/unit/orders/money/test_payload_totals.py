@@ -14,7 +14,7 @@ from order_relay.errors import ConfigurationError
 from order_relay.orders.messages import MappingOverrides
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.schema.validator import VendorFormat
-from order_relay.vendors.cloudsuite.vendor import MAPPING, SCHEMA
+from order_relay.vendors.cloudsuite.vendor import VENDOR
 from order_relay.vendors.shopatron.payload import HOOKS
 from order_relay.vendors.shopatron.transform import ShopatronTransform
 from tests.support.payloads import codes, lines, oms_total, only, sent
@@ -137,7 +137,7 @@ def shop(destination: VendorFormat, **settings: Any) -> Transformer:
     )
     base = {"customer_ip": "203.0.114.7", "manufacturer_id": 1, "catalog_id": 0, "currency": "EUR", "overrides": over}
     chosen = ShopatronTransform.load({**base, **settings})
-    return Transformer(VendorFormat.load(SCHEMA, MAPPING), destination, chosen, HOOKS)
+    return Transformer(VENDOR.format(), destination, chosen, HOOKS)
 
 
 @pytest.mark.parametrize("send", ["freight", "item"])

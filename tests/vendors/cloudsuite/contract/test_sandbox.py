@@ -21,11 +21,10 @@ from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLin
 from order_relay.orders.identity.source_identity import IdentityPaths, identify
 from order_relay.orders.messages import MappingOverrides, Selection
 from order_relay.orders.payload.transformer import Transformer
-from order_relay.orders.schema.validator import VendorFormat
-from order_relay.vendors.cloudsuite.vendor import source
-from order_relay.vendors.shopatron import vendor as shopatron
+from order_relay.vendors.cloudsuite.vendor import VENDOR
 from order_relay.vendors.shopatron.payload import HOOKS
 from order_relay.vendors.shopatron.transform import ShopatronTransform
+from order_relay.vendors.shopatron.vendor import VENDOR as SHOPATRON
 from order_relay_sandbox.cloudsuite.switches import LIST_ANSWERS
 from order_relay_sandbox.serving import serve_in_thread
 
@@ -36,7 +35,7 @@ REFUSED = {"fraction", "unknown_type"}
 
 def client(url, login="demo-client", password="demo-client-secret", **extra):
     fields = {"token_url": f"{url}/realms/CloudSuite/protocol/openid-connect/token", "timeout_s": 5, **extra}
-    return source(Connection("cloudsuite_default", url, login, password, extra=fields))
+    return VENDOR.account("source", Connection("cloudsuite_default", url, login, password, extra=fields))
 
 
 def yesterday():
@@ -64,7 +63,7 @@ def about(sandbox, order_id):
 
 
 def transformer(**tables):
-    forms = (client("http://shop.example").format, VendorFormat.load(shopatron.SCHEMA, shopatron.MAPPING))
+    forms = (client("http://shop.example").format, SHOPATRON.format())
     values = {
         "customer_ip": "203.0.114.7",
         "manufacturer_id": 1,

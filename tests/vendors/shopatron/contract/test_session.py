@@ -81,12 +81,12 @@ async def client_of(oms, *, host=None, scheme="http", **settings):
     port = server.sockets[0].getsockname()[1]
     settings = {"timeout_s": 2.0, "connections": 4, **settings}
     account = OmsSettings(
-        f"{scheme}://{host or f'127.0.0.1:{port}'}/api/v2",
-        f"http://127.0.0.1:{port}/token",
-        12,
-        3,
-        "key",
-        "secret",
+        base_url=f"{scheme}://{host or f'127.0.0.1:{port}'}/api/v2",
+        token_url=f"http://127.0.0.1:{port}/token",
+        manufacturer_id=12,
+        catalog_id=3,
+        api_key="key",
+        secret="secret",
         **settings,
     )
     client_of_oms = HttpDestination(oms_api(account), account, cast(Any, None))

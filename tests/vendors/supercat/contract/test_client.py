@@ -23,7 +23,7 @@ from order_relay.errors import (
 from order_relay.orders.messages import Acknowledgement, Selection
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.supercat.client import SuperCatClient
-from order_relay.vendors.supercat.connection import read_settings
+from order_relay.vendors.supercat.connection import SuperCatSettings
 
 ORDERS = [{"id": n, "uuid": f"U{n}", "order_number": f"7001-021524-{n}"} for n in range(3)]
 ENVELOPE = json.dumps({"status": "success", "error": None, "data": ORDERS}).encode()
@@ -96,7 +96,7 @@ def client(port, **extra):
     connection = Connection(
         "supercat_default", f"http://127.0.0.1:{port}", "admin", "pass:wörd", extra={"org": "demo", **extra}
     )
-    return SuperCatClient(read_settings(connection), cast(VendorFormat, NoFormat()))
+    return SuperCatClient(SuperCatSettings.from_connection(connection), cast(VendorFormat, NoFormat()))
 
 
 def pull(*answers, selection=None, **extra):

@@ -12,7 +12,7 @@ from order_relay.errors import (
 )
 from order_relay.orders.messages import Selection
 from order_relay.orders.schema import malformed
-from order_relay.vendors.supercat.vendor import source
+from order_relay.vendors.supercat.vendor import VENDOR
 from order_relay_sandbox.serving import serve_in_thread
 from order_relay_sandbox.supercat.switches import ENVELOPE_FAULTS
 
@@ -28,7 +28,8 @@ HARMLESS = {"huge_number", "drip"}
 
 def client(url, **change):
     fields = {"org": "demo", "login": "demo", "password": "demo-password", **change}
-    return source(
+    return VENDOR.account(
+        "source",
         Connection(
             "supercat_default",
             url,
@@ -38,7 +39,7 @@ def client(url, **change):
                 "org": fields["org"],
                 "timeout_s": 5,
             },
-        )
+        ),
     )
 
 
