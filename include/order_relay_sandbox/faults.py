@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from order_relay_sandbox.answering import NORMAL_ANSWERS, require_answer
 
@@ -48,14 +48,25 @@ class Fault(BaseModel):
 
 
 class Rule(Fault):
-    """One of a vendor's own ``faults``. Vendors restrict ``at`` and ``answer`` to their places and answers.
+    """One of a vendor's own ``faults``. Vendors restrict ``at`` to their places.
 
+    ``own_answers``: the vendor's answers by place. ``delayable``: places of the effect ``later``; by default all.
     ``effect``: ``done`` = the request takes effect before the response, ``none`` = it never does,
     ``later`` = it does after ``later_s``.
     """
 
+    own_answers: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    delayable: ClassVar[tuple[str, ...] | None] = None
+
     at: str
     effect: Literal["done", "none", "later"] = "none"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        require_answer(self.answer, self.own_answers.get(self.at, ()))
+        if self.effect == "later" and self.delayable is not None and self.at not in self.delayable:
+            raise ValueError(f"effect 'later' is not supported at {self.at}")
+        return self
 
     @property
     def place(self) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.stand_in import Switches
 
@@ -19,14 +18,10 @@ Place = Literal["token", "poll", "by_id", "hooks"]
 class AcommerceRule(Rule):
     """``at``: name of a route."""
 
-    at: Place = "poll"
+    own_answers = {"poll": LIST_ANSWERS}  # noqa: RUF012 (a declaration)
+    delayable = ()
 
-    @model_validator(mode="after")
-    def _fits(self) -> AcommerceRule:
-        require_answer(self.answer, LIST_ANSWERS if self.at == "poll" else ())
-        if self.effect == "later":
-            raise ValueError("effect 'later' is not supported by aCommerce")
-        return self
+    at: Place = "poll"
 
 
 class AcommerceSwitches(Switches):

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.stand_in import Switches
 
@@ -21,14 +20,10 @@ Place = Literal["token", "list", "detail", "address", "patch", "put", "post", "d
 class CloudSuiteRule(Rule):
     """``at``: name of a route. At routes that write, ``done`` and ``none`` decide whether the change is stored."""
 
-    at: Place = "list"
+    own_answers = {"list": LIST_ANSWERS}  # noqa: RUF012 (a declaration)
+    delayable = ()
 
-    @model_validator(mode="after")
-    def _fits(self) -> CloudSuiteRule:
-        require_answer(self.answer, LIST_ANSWERS if self.at == "list" else ())
-        if self.effect == "later":
-            raise ValueError("effect 'later' is not supported by CloudSuite")
-        return self
+    at: Place = "list"
 
 
 class CloudSuiteSwitches(Switches):

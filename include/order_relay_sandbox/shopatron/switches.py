@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.stand_in import Switches
 
+Place = Literal["import", "search", "order", "token", "catalog"]
 OWN_ANSWERS = ("throttle_403", "throttle_429", "bad_key")
 
 
@@ -20,14 +20,10 @@ class ShopatronRule(Rule):
     an unknown key.
     """
 
-    at: Literal["import", "search", "order", "token", "catalog"] = "import"
+    own_answers = dict.fromkeys(get_args(Place), OWN_ANSWERS)
+    delayable = ("import",)
 
-    @model_validator(mode="after")
-    def _fits(self) -> ShopatronRule:
-        require_answer(self.answer, OWN_ANSWERS)
-        if self.effect == "later" and self.at != "import":
-            raise ValueError("only an import can take effect later")
-        return self
+    at: Place = "import"
 
 
 class ShopatronSwitches(Switches):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from order_relay_sandbox.answering import require_answer
 from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.stand_in import Switches
 
@@ -35,17 +34,15 @@ ENTRY_FAULTS = ("refused", "missing")
 class SuperCatRule(Rule):
     """``at``: ``list`` (GET), ``acknowledge`` (POST), ``entry`` (one number in a POST), ``single`` (one order)."""
 
+    own_answers = {"list": ENVELOPE_FAULTS, "entry": ENTRY_FAULTS}  # noqa: RUF012 (a declaration)
+    delayable = ()
+
     at: Literal["list", "acknowledge", "entry", "single"] = "list"
 
     @model_validator(mode="after")
-    def _fits(self) -> SuperCatRule:
-        if self.at == "entry":
-            if self.answer not in ENTRY_FAULTS:
-                raise ValueError(f"unknown answer {self.answer!r} for an entry; available: {', '.join(ENTRY_FAULTS)}")
-        else:
-            require_answer(self.answer, ENVELOPE_FAULTS if self.at == "list" else ())
-        if self.effect == "later":
-            raise ValueError("effect 'later' is not supported by SuperCat")
+    def _entry_fits(self) -> Self:
+        if self.at == "entry" and self.answer not in ENTRY_FAULTS:
+            raise ValueError(f"unknown answer {self.answer!r} for an entry; available: {', '.join(ENTRY_FAULTS)}")
         return self
 
 
