@@ -37,7 +37,11 @@ S = TypeVar("S", bound=Switches)
 
 
 class Route(NamedTuple):
-    """One path of a vendor. ``purpose`` names it in rules; ``handler`` is the method (default: the purpose)."""
+    """One path of a vendor. ``handler`` is the method that answers (default: the purpose).
+
+    ``purpose`` names the route in ``spoil``. Routes of the same kind have the same purpose at every vendor: ``token``,
+    ``list``, ``detail``, ``acknowledge``, ``import``, ``search``.
+    """
 
     method: str
     path: str

@@ -52,8 +52,8 @@ class AcommerceVendor(StandIn[AcommerceSwitches]):
         scope = "/channel/{channel}"
         return [
             Route("POST", "/identity/token", "token"),
-            Route("GET", f"{scope}/sales-order-status", "poll"),
-            Route("GET", f"{scope}/sales-order-status/id", "by_id"),
+            Route("GET", f"{scope}/sales-order-status", "list", "poll"),
+            Route("GET", f"{scope}/sales-order-status/id", "detail", "by_id"),
             Route("POST", f"{scope}/hooks", "hooks", "register"),
             Route("GET", f"{scope}/hooks", "hooks", "list_hooks"),
             Route("DELETE", f"{scope}/hooks/{{id}}", "hooks", "delete_hook"),

@@ -18,10 +18,10 @@ from order_relay_sandbox.stand_in import Option, RawOrder, Route, StandIn
 
 _ROUTES = (
     Route("GET", "/api/order/", "list", "list_orders"),
-    Route("POST", "/api/order/", "post"),
+    Route("POST", "/api/order/", "create", "post"),
     Route("GET", "/api/order/{id}/", "detail"),
-    Route("PATCH", "/api/order/{id}/", "patch"),
-    Route("PUT", "/api/order/{id}/", "put"),
+    Route("PATCH", "/api/order/{id}/", "acknowledge", "patch"),
+    Route("PUT", "/api/order/{id}/", "write_back", "put"),
     Route("GET", "/api/address/{id}/", "address"),
     Route("POST", "/proxy/des_adv_xml/delivery/", "delivery"),
     Route("POST", "/proxy/v1/orderstatus/", "status"),

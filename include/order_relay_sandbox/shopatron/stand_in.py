@@ -46,7 +46,7 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
             Route("POST", "/oauthserver/oauth2/token", "token"),
             Route("POST", "/api/v2/importOrder/", "import", "import_order"),
             Route("GET", "/api/v2/order/", "search"),
-            Route("GET", "/api/v2/order/{id}", "order", "get_order"),
+            Route("GET", "/api/v2/order/{id}", "detail", "get_order"),
             Route("GET", "/api/v2/catalog/", "catalog"),
         ]
 

@@ -60,7 +60,7 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
         return [
             Route("GET", "/{org}/ext/v2/orders/new_orders", "list", "list_orders"),
             Route("POST", "/{org}/ext/v2/orders/new_orders", "acknowledge"),
-            Route("GET", r"/{org}/ext/v2/orders/{id:[0-9]+}.json", "single"),
+            Route("GET", r"/{org}/ext/v2/orders/{id:[0-9]+}.json", "detail", "single"),
         ]
 
     def connection(self, url: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ async def test_a_reader_that_stops_ends_an_oversized_answer(calling):
     [
         (
             {"purpose": "imports", "answer": 500},
-            r"shopatron.spoil: unknown purpose imports; available: catalog, import",
+            r"shopatron.spoil: unknown purpose imports; available: catalog, detail",
         ),
         ({"purpose": "import", "answer": "explode"}, "explode"),
         ({"purpose": "import"}, "answer"),
