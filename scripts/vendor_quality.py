@@ -31,6 +31,12 @@ Status = Literal["done", "todo", "exempt"]
 BASES: tuple[Basis, ...] = get_args(Basis)
 SIGNS: Mapping[Status, str] = {"done": "✓", "todo": "todo", "exempt": "–"}
 
+_LEGEND = """\
+*Stated*: on a public page of the vendor. *Seen*: in public code or in somebody else's document. *Inferred*: our
+conclusion from either, or from a related product. *Assumed*: none of these; a setting, the schema or the mapping
+changes it.
+[Quality of the vendors](quality.md) names the sources, and how to find out what is assumed.
+"""
 _FACTS = re.compile(r"(<!-- begin: facts[^\n]*-->\n).*?(<!-- end: facts -->)", re.DOTALL)
 _SECTION = re.compile(r"^#+ `(\w+)`.*$", re.MULTILINE)
 
@@ -201,9 +207,9 @@ def _sections() -> dict[str, str]:
 
 
 def facts_table(quality: Quality) -> str:
-    """The table of facts of a vendor's page."""
+    """The facts of a vendor's page, with the meaning of their bases."""
     rows = [f"| {_cell(fact.topic)} | {', '.join(fact.basis)} | {_cell(fact.fact)} |" for fact in quality.facts]
-    return "\n".join(["| topic | basis | fact, and how it is handled |", "|---|---|---|", *rows, ""])
+    return "\n".join([_LEGEND, "| topic | basis | fact, and how it is handled |", "|---|---|---|", *rows, ""])
 
 
 def with_facts(vendor: str, page: str) -> str:
