@@ -145,6 +145,11 @@ def iterate_values(node: Any, path: str) -> Iterator[Any]:
     yield from nodes
 
 
+def has_path(node: Any, path: str) -> bool:
+    """Whether there is a value at a path; it may be null."""
+    return any(True for _ in iterate_values(node, path))
+
+
 def is_blocked(node: Any, path: str) -> bool:
     """Whether something along a path is neither empty nor the object or list that the path expects."""
     return _blocked(node, parse_path(path))

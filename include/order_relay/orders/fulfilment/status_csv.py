@@ -25,6 +25,8 @@ from order_relay.orders.fulfilment.csv_text import CsvRow, CsvTable, ExpectedCol
 from order_relay.orders.fulfilment.status_events import Channel, EventKind
 from order_relay.orders.fulfilment.status_records import (
     EntryFields,
+    ListFields,
+    ParcelFields,
     ParsedRecords,
     RejectedRecord,
     StatusMapping,
@@ -70,6 +72,7 @@ def read_status_csv(
     ``moment`` (UTC): when the file arrived. ``arrival_counts``: as in ``StatusReport``. Raises ``RecordRejectedError``
     if the whole file cannot be read: no header, or a duplicate column.
     """
+    shape = _shape_of_rows(shape)
     file = _StatusFile(data, form, shape)
     records: list[tuple[int, Any]] = []
     rejected: list[RejectedRecord] = []
@@ -229,26 +232,29 @@ def _record(row: Mapping[str, str | None], columns: CsvColumns, shape: StatusMap
     kind = (cell(columns.kind) or (EventKind.PARCEL if parcel else EventKind.ORDER)).lower()
 
     def entry(names: EntryFields) -> dict[str, Any]:
-        fields = {
-            names.event_id: cell(columns.event_id),
-            names.status: cell(columns.status),
-            names.updated_at: cell(columns.updated_at),
-            names.happened_at: cell(columns.happened_at),
-            names.location: cell(columns.location),
-            names.detail: cell(columns.detail),
-        }
-        return {name: value for name, value in fields.items() if name and value is not None}
+        fields = {field: cell(getattr(columns, field)) for field, path in names.model_dump().items() if path}
+        return {field: value for field, value in fields.items() if value is not None}
 
-    record: dict[str, Any] = {shape.order_id: cell(columns.order_id)}
+    record: dict[str, Any] = {"order_id": cell(columns.order_id)}
     if kind == EventKind.PARCEL:
-        parcels = shape.parcels
-        return {**record, parcels.list: [{parcels.parcel: parcel, parcels.history: [entry(parcels.entry)]}]}
+        return {**record, "parcels": [{"parcel": parcel, "history": [entry(shape.parcels.entry)]}]}
     for names in shape.lists:
         if names.kind == kind:
             return {**record, names.list: [entry(names.entry)]}
     raise RecordRejectedError(
         [ValidationIssue("unknown_kind", f"/{columns.kind}", "must be order, detailed or parcel")]
     )
+
+
+def _shape_of_rows(shape: StatusMapping) -> StatusMapping:
+    """The same mapping for records that are made of rows: members have the names of the mapping's keys."""
+
+    def plain(entry: EntryFields) -> EntryFields:
+        return EntryFields(**{field: field if path else "" for field, path in entry.model_dump().items()})
+
+    lists = [ListFields(list=f"{one.kind}_entries", kind=one.kind, entry=plain(one.entry)) for one in shape.lists]
+    parcels = ParcelFields(list="parcels", parcel="parcel", history="history", entry=plain(shape.parcels.entry))
+    return StatusMapping(order_id="order_id", error="error", lists=lists, parcels=parcels, statuses=shape.statuses)
 
 
 def _row_rejected(code: str, message: str) -> RecordRejectedError:

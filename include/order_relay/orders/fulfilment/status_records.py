@@ -1,4 +1,4 @@
-"""Converts a vendor's status records to status events, by the member names in its mapping file.
+"""Converts a vendor's status records to status events, by the paths (``orders.paths``) in its mapping file.
 
 A record of version 3 has a list of parcels; a record of version 2 has a single parcel as an object, and parcel statuses
 mixed into the order's lists. Both become the same events. A record is accepted or rejected as a whole: omitting one
@@ -19,6 +19,7 @@ from order_relay.errors import ConfigurationError, RecordRejectedError, Validati
 from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport, fallback_key
 from order_relay.orders.identity.identifiers import identifier_problem
 from order_relay.orders.mapping.converters import number_as_text
+from order_relay.orders.paths import first_value, has_path, path_pointer
 from order_relay.orders.schema.formats import is_integer
 
 MAX_ENTRIES = 5_000
@@ -38,7 +39,7 @@ class _MappingSection(BaseModel):
 
 
 class EntryFields(_MappingSection):
-    """Member names of one entry of a status history; an empty name: the vendor has no such member."""
+    """Paths in one entry of a status history; empty: the vendor has no such member."""
 
     event_id: str
     status: str
@@ -148,7 +149,7 @@ def parse_records(
         order_id = ""
         try:
             order_id = order_id_of(shape, record)
-            if record.get(shape.error) is not None:
+            if first_value(record, shape.error) is not None:
                 missing.append(order_id)
                 continue
             found = parse_events(shape, record, order_id)
@@ -177,11 +178,11 @@ def order_id_of(shape: StatusMapping, record: Any) -> str:
     """The record's order number. Raises ``RecordRejectedError``."""
     if not isinstance(record, dict):
         raise _entry_rejected("wrong_type", "", "the record must be a JSON object")
-    order_id = _name(record.get(shape.order_id), shape.order_id)
+    order_id = _name(record, shape.order_id)
     if not order_id:
-        raise _entry_rejected("no_order_number", f"/{shape.order_id}", "the record has no order number")
+        raise _entry_rejected("no_order_number", path_pointer(shape.order_id), "the record has no order number")
     if wrong := identifier_problem(order_id):
-        raise _entry_rejected("bad_identity", f"/{shape.order_id}", f"the order number {wrong}")
+        raise _entry_rejected("bad_identity", path_pointer(shape.order_id), f"the order number {wrong}")
     return order_id
 
 
@@ -190,19 +191,19 @@ def parse_events(shape: StatusMapping, record: Mapping[str, Any], order_id: str)
 
     Raises ``RecordRejectedError``.
     """
-    parcels = _parcels(record.get(shape.parcels.list), shape.parcels.list)
-    names = [_name(parcel.get(shape.parcels.parcel), shape.parcels.parcel) for parcel in parcels]
+    parcels = list(_entries(record, shape.parcels.list, one=True))
+    names = [_name(parcel, shape.parcels.parcel) for parcel in parcels]
     found = [_announced(order_id, name) for name in names]
     only = names[0] if len(names) == 1 else ""
     for names_of_list in shape.lists:
-        for entry in _entries(record.get(names_of_list.list), names_of_list.list):
-            mixed = shape.parcels.entry.status in entry and names_of_list.entry.status not in entry
+        for entry in _entries(record, names_of_list.list):
+            mixed = has_path(entry, shape.parcels.entry.status) and not has_path(entry, names_of_list.entry.status)
             entry_names = shape.parcels.entry if mixed else names_of_list.entry
             kind = EventKind.PARCEL if mixed else names_of_list.kind
-            parcel = (_name(entry.get(shape.parcels.parcel), shape.parcels.parcel) or only) if mixed else ""
+            parcel = (_name(entry, shape.parcels.parcel) or only) if mixed else ""
             found.append(_event(shape, entry, entry_names, kind, order_id, parcel))
     for name, parcel_record in zip(names, parcels, strict=True):
-        for entry in _entries(parcel_record.get(shape.parcels.history), shape.parcels.history):
+        for entry in _entries(parcel_record, shape.parcels.history):
             found.append(_event(shape, entry, shape.parcels.entry, EventKind.PARCEL, order_id, name))
     if len(found) > MAX_ENTRIES:
         raise _entry_rejected("too_many", "", f"the record has more than {MAX_ENTRIES} entries")
@@ -246,19 +247,19 @@ def gregorian_year(year: int, pointer: str) -> int:
 def _event(  # noqa: PLR0917 - the full context of an entry
     shape: StatusMapping, entry: Mapping[str, Any], names: EntryFields, kind: EventKind, order_id: str, parcel: str
 ) -> StatusEvent:
-    status = shape.normalize_status(_name(entry.get(names.status), names.status))
-    updated_at = parse_timestamp(entry.get(names.updated_at), f"/{names.updated_at}")
-    happened_at = parse_timestamp(entry.get(names.happened_at), f"/{names.happened_at}") if names.happened_at else None
+    status = shape.normalize_status(_name(entry, names.status))
+    updated_at, happened_at = (
+        parse_timestamp(first_value(entry, path), path_pointer(path)) for path in (names.updated_at, names.happened_at)
+    )
     return StatusEvent(
-        key=_key(entry.get(names.event_id), names.event_id)
-        or fallback_key(order_id, kind, parcel, status, happened_at or updated_at),
+        key=_key(entry, names.event_id) or fallback_key(order_id, kind, parcel, status, happened_at or updated_at),
         kind=kind,
         status=status,
         parcel=parcel,
         updated_at=updated_at,
         happened_at=happened_at,
-        location=_free_text(entry.get(names.location), names.location) if names.location else "",
-        detail=_free_text(entry.get(names.detail), names.detail) if names.detail else "",
+        location=_free_text(entry, names.location),
+        detail=_free_text(entry, names.detail),
     )
 
 
@@ -266,47 +267,48 @@ def _announced(order_id: str, parcel: str) -> StatusEvent:
     return StatusEvent(fallback_key(order_id, EventKind.ANNOUNCED, parcel, "", None), EventKind.ANNOUNCED, "", parcel)
 
 
-def _parcels(value: Any, name: str) -> list[Mapping[str, Any]]:
-    """The parcels, given as a list (version 3) or as a single object (version 2)."""
-    return list(_entries([value] if isinstance(value, dict) else value, name))
-
-
-def _entries(value: Any, name: str) -> Iterator[Mapping[str, Any]]:
+def _entries(record: Mapping[str, Any], path: str, *, one: bool = False) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list. ``one``: a single object counts as a list of it (parcels of version 2)."""
+    value = first_value(record, path)
     if value is None:
         return
+    if one and isinstance(value, dict):
+        value = [value]
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise _entry_rejected("wrong_type", f"/{name}", "must be a list of objects")
+        raise _entry_rejected("wrong_type", path_pointer(path), "must be a list of objects")
     if len(value) > MAX_ENTRIES:
-        raise _entry_rejected("too_many", f"/{name}", f"has more than {MAX_ENTRIES} entries")
+        raise _entry_rejected("too_many", path_pointer(path), f"has more than {MAX_ENTRIES} entries")
     yield from value
 
 
-def _key(value: Any, name: str) -> str:
+def _key(entry: Mapping[str, Any], path: str) -> str:
     """An event id as a key. Fallback keys begin with a tilde, so an id that does gets another one."""
-    key = _name(value, name)
+    key = _name(entry, path)
     return f"~{key}" if key.startswith("~") else key
 
 
-def _name(value: Any, name: str) -> str:
+def _name(record: Mapping[str, Any], path: str) -> str:
     """An id or a status: text or a whole number, exactly as sent except for outer spaces."""
+    value = first_value(record, path)
     if value is None:
         return ""
     written = value if isinstance(value, str) else number_as_text(value) if is_integer(value) else None
     if written is None:
-        raise _entry_rejected("wrong_type", f"/{name}", "must be text or a whole number")
+        raise _entry_rejected("wrong_type", path_pointer(path), "must be text or a whole number")
     text = written.strip()
     if len(text) > MAX_NAME_LENGTH:
-        raise _entry_rejected("too_long", f"/{name}", f"is longer than {MAX_NAME_LENGTH} characters")
+        raise _entry_rejected("too_long", path_pointer(path), f"is longer than {MAX_NAME_LENGTH} characters")
     if not text.isprintable():
-        raise _entry_rejected("bad_format", f"/{name}", "contains control characters")
+        raise _entry_rejected("bad_format", path_pointer(path), "contains control characters")
     return text
 
 
-def _free_text(value: Any, name: str) -> str:
+def _free_text(entry: Mapping[str, Any], path: str) -> str:
+    value = first_value(entry, path)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _entry_rejected("wrong_type", f"/{name}", "must be text")
+        raise _entry_rejected("wrong_type", path_pointer(path), "must be text")
     kept = value[:MAX_TEXT_LENGTH]
     return (kept if kept.isprintable() else "".join(char if char.isprintable() else " " for char in kept)).strip()
 

@@ -65,6 +65,13 @@ def test_rows_become_events() -> None:
     assert not report.full
 
 
+def test_rows_do_not_depend_on_the_paths_of_records() -> None:
+    nested = SHAPE.model_copy(update={"order_id": "data.refs[type=shop].id"})
+    row = f"{HEADER}\nA,order,,e-1,NEW,2026-05-01T01:00:00Z,\n".encode()
+    (found,) = read_status_csv(row, CsvFormat(COLUMNS), nested, ARRIVED)
+    assert [report.order_id for report in found.reports] == ["A"]
+
+
 @pytest.mark.parametrize(
     ("line", "code"),
     [

@@ -186,6 +186,53 @@ def test_unknown_statuses_are_kept() -> None:
     assert [event.status for event in report.events] == ["ON_THE_MOON"]
 
 
+NESTED = StatusMapping.from_mapping(
+    {
+        "order_id": "order.refs[type=shop].id",
+        "error": "problem.text",
+        "lists": [
+            {
+                "list": "history.orders",
+                "kind": "order",
+                "entry": {"event_id": "meta.id", "status": "meta.state", "updated_at": "meta.times[of=update].at"},
+            }
+        ],
+        "parcels": {
+            "list": "shipping.parcels",
+            "parcel": "codes[kind=track].code",
+            "history": "events",
+            "entry": {"event_id": "id", "status": "state", "updated_at": "at", "location": "place.city"},
+        },
+        "statuses": MAPPING["record"]["statuses"],
+    },
+    "mapping",
+)
+
+
+def test_members_may_be_paths_into_records() -> None:
+    at = "2026-05-01T01:00:04Z"
+    times = [{"of": "creation", "at": "x"}, {"of": "update", "at": at}]
+    record = {
+        "order": {"refs": [{"type": "erp", "id": "E1"}, {"type": "shop", "id": "S1"}]},
+        "history": {"orders": [{"meta": {"id": 5, "state": "NEW", "times": times}}]},
+        "shipping": {
+            "parcels": {
+                "codes": [{"kind": "track", "code": "P1"}],
+                "events": [{"id": 6, "state": "IN_TRANSIT", "at": at, "place": {"city": "Ede"}}],
+            }
+        },
+    }
+    (report,) = parse_records(NESTED, [record], Channel.BY_ID, MOMENT).reports
+    assert report.order_id == "S1"
+    assert [(event.key, event.status, event.parcel, event.location) for event in report.events if event.status] == [
+        ("5", "NEW", "", ""),
+        ("6", "IN_TRANSIT", "P1", "Ede"),
+    ]
+    record["history"] = {"orders": [{"meta": {"state": ["x"]}}]}
+    (refused,) = parse_records(NESTED, [record], Channel.BY_ID, MOMENT).rejected
+    assert [issue.pointer for issue in refused.issues] == ["/meta/state"]
+
+
 def test_a_wrong_mapping_names_its_key() -> None:
     with pytest.raises(ConfigurationError, match=r"mapping\.yaml: parcels\.list"):
         StatusMapping.from_mapping({**MAPPING["record"], "parcels": {}}, "mapping.yaml")
