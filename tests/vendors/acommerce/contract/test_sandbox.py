@@ -260,3 +260,11 @@ def test_a_vendor_that_is_away(account: Make) -> None:
     here = account(faults=[{"at": "poll", "answer": "503"}])
     with pytest.raises(TransientError, match="503"):
         here.poll()
+
+
+def test_a_response_above_the_limit_is_refused_and_settles_nothing(account: Make) -> None:
+    here = account(connect={"size_limit_bytes": 20_000})
+    here.sandbox.generate_statuses(250, 3)
+    with pytest.raises(MalformedResponseError, match="size_limit_bytes"):
+        here.poll()
+    assert here.ledger.status_reads.watermark("acommerce_status") is None
