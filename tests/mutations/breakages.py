@@ -611,7 +611,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "vendors/cloudsuite/write_back.py",
         (
             '    """Set ``shipment_state`` to ``sent``, unless the shop has cancelled the order."""\n'
-            "    order = read_order(transport, order_id)\n"
+            "    order = shop.read(order_id)\n"
             "    if order is None:\n"
             "        return NOT_FOUND\n"
             "    if is_cancelled(order):\n"
@@ -619,7 +619,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         ),
         (
             '    """Set ``shipment_state`` to ``sent``, unless the shop has cancelled the order."""\n'
-            "    order = read_order(transport, order_id)\n"
+            "    order = shop.read(order_id)\n"
             "    if order is None:\n"
             "        return NOT_FOUND\n"
             "    if is_cancelled(order):\n"
@@ -631,9 +631,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "a 404 drops a listed order",
-        "vendors/cloudsuite/client.py",
-        "            if self._counts(order.document):\n",
-        '            if order.explanation != "HTTP 404" and self._counts(order.document):\n',
+        "http/reading/rest_source.py",
+        "            if self.counts(order.document):\n",
+        '            if order.explanation != "HTTP 404" and self.counts(order.document):\n',
         (
             "tests/faults/vendors/cloudsuite/test_unreadable_details.py::test_one_unreadable_order_in_any_position_is_set_aside_and_imported_once_it_can_be_read",
             "tests/faults/vendors/cloudsuite/test_unreadable_details.py::test_an_order_that_waits_for_its_payment_survives_a_passing_404",

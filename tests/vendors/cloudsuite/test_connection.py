@@ -17,7 +17,7 @@ from order_relay.errors import ConfigurationError, ThrottledError
 from order_relay.http.throttle import Throttle
 from order_relay.vendors.cloudsuite.client import CloudSuiteClient
 from order_relay.vendors.cloudsuite.connection import LIVE_BASE, LIVE_TOKEN_URL, CloudSuiteSettings
-from order_relay.vendors.cloudsuite.order_list import query_window
+from order_relay.vendors.cloudsuite.order_list import confirm_dates
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 BOTH_YEARS = datetime.fromisoformat("2026-01-01"), datetime.fromisoformat("2027-12-31")
@@ -91,7 +91,7 @@ def shown(moment, zone):
 @example(datetime(2026, 10, 25, 0, 0, tzinfo=UTC), timedelta(minutes=61), 0.95, AMSTERDAM)
 @example(datetime(2026, 10, 25, 0, 30, 0, 999, tzinfo=UTC), timedelta(0), 0, AMSTERDAM)
 def test_every_moment_of_an_interval_is_within_the_requested_window(start, length, inside, zone):
-    asked = query_window(start, start + length, zone)
+    asked = confirm_dates(zone).bounds(start, start + length)
     moment = shown(start + length * inside, zone)
     assert asked["confirm_date__gte"] <= moment
     assert moment <= asked["confirm_date__lte"] + ".000000"
@@ -114,22 +114,22 @@ def test_every_moment_of_an_interval_is_within_the_requested_window(start, lengt
     ),
 )
 def test_without_a_time_zone_the_bounds_hold_every_zones_reading_of_the_interval(moment, name):
-    asked = query_window(moment - timedelta(hours=1), moment, None)
+    asked = confirm_dates(None).bounds(moment - timedelta(hours=1), moment)
     reading = pendulum.instance(moment).in_timezone(name).format("YYYY-MM-DDTHH:mm:ss")
     assert asked["confirm_date__gte"] <= reading <= asked["confirm_date__lte"]
-    assert "confirm_date__lte" not in query_window(moment, None, None)
+    assert "confirm_date__lte" not in confirm_dates(None).bounds(moment, None)
 
 
 def test_the_window_is_wider_only_where_clocks_change():
     hour = timedelta(hours=1)
     summer = datetime(2026, 7, 1, 10, tzinfo=UTC)
-    assert query_window(summer, summer + hour, AMSTERDAM) == {
+    assert confirm_dates(AMSTERDAM).bounds(summer, summer + hour) == {
         "confirm_date__gte": "2026-07-01T12:00:00",
         "confirm_date__lte": "2026-07-01T13:00:00",
     }
-    assert query_window(summer, None, AMSTERDAM) == {"confirm_date__gte": "2026-07-01T12:00:00"}
+    assert confirm_dates(AMSTERDAM).bounds(summer, None) == {"confirm_date__gte": "2026-07-01T12:00:00"}
     autumn = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    assert query_window(autumn, autumn + hour, AMSTERDAM) == {
+    assert confirm_dates(AMSTERDAM).bounds(autumn, autumn + hour) == {
         "confirm_date__gte": "2026-10-25T01:30:00",
         "confirm_date__lte": "2026-10-25T03:30:00",
     }
@@ -185,6 +185,6 @@ def test_closing_closes_the_connections() -> None:
     made = CloudSuiteClient(read(connection), cast("Any", None), http)
     made.close()
     assert not http.is_closed, "nothing was opened yet"
-    made._transport  # noqa: B018 - opens
+    made.transport  # noqa: B018 - opens
     made.close()
     assert http.is_closed

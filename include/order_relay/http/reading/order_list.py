@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,17 +43,22 @@ FoundOrders = dict[str, SourceOrder]
 class OrderList:
     """A list of orders. ``path`` of the connection's server; ``query``: constant parameters, such as a filter.
 
-    ``id``: the member with an order's id. ``window``: how a time window is requested; without it, the list is what the
-    source offers now. ``ids``: the form of an id; another one is not used in requests.
+    ``queries``: further parameters, one list for each; the lists together are the orders. ``complete``: an entry is the
+    whole order, so that only orders outside the list are read one by one. ``id``: the member with an order's id.
+    ``ids``: the form of an id, ``ids_text`` in words; another one is not used in requests. ``window``: how a time
+    window is requested; without it, the list is what the source offers now. ``hint``: what to check after a 404.
     """
 
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
+    queries: Sequence[Mapping[str, str | int]] = ({},)
+    complete: bool = False
     id: str = "id"
     pager: Pager = field(default_factory=SinglePage)
     shape: ListShape = field(default_factory=ListShape)
     window: TimeWindow | None = None
     ids: re.Pattern[str] = PLAIN_ID
+    ids_text: str = "consist of letters, digits and ._~:-"
     hint: str = "check the base URL of the connection"
 
     def id_of(self, document: Any) -> str:
@@ -136,8 +141,8 @@ def _read_pass(transport: Transport, declared: OrderList, query: Mapping[str, st
 
 def read_summaries(
     transport: Transport, declared: OrderList, query: Mapping[str, str | int], warn: Warn = ignore_warning
-) -> dict[str, dict[str, Any]]:
-    """The readable members of all entries of a list by id, for a source whose orders are read one by one.
+) -> FoundOrders:
+    """All entries of a list by id, for a source whose orders are read one by one.
 
     Raises ``MalformedResponseError`` if an entry has no id, and the errors of ``read_list``.
     """
@@ -147,7 +152,7 @@ def read_summaries(
             raise MalformedResponseError("the response is not as documented: an order without an id")
         if order.issues:
             warn(f"{transport.name}'s list contains a value that cannot be read ({order.problem}); it was ignored")
-    return {order_id: order.document for order_id, order in found.items()}
+    return found
 
 
 def _add(result: _Pass, declared: OrderList, page: Page) -> bool:

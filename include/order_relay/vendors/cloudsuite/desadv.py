@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from order_relay.errors import RecordRejectedError
+from order_relay.http.reading.acknowledging import ACCEPTED, NOT_FOUND, SHOP_CANCELLED
 from order_relay.http.reading.transport import NotFoundError, RequestRefusedError
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.json_text import encode
@@ -20,8 +21,7 @@ from order_relay.orders.messages import Acknowledgement
 from order_relay.orders.money.amounts import amount
 from order_relay.vendors.cloudsuite.connection import CloudSuiteSettings
 from order_relay.vendors.cloudsuite.line_numbers import LINE_ID, LINES, NUMBER
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport
-from order_relay.vendors.cloudsuite.write_back import ACCEPTED, NOT_FOUND, SHOP_CANCELLED, is_cancelled, read_order
+from order_relay.vendors.cloudsuite.write_back import Shop, is_cancelled
 
 PATH = "proxy/des_adv_xml/delivery/"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -31,7 +31,7 @@ Line = dict[str, Any]
 
 
 def send_desadv(
-    transport: CloudSuiteTransport,
+    shop: Shop,
     settings: CloudSuiteSettings,
     order_id: str,
     shipment: Shipment,
@@ -42,9 +42,9 @@ def send_desadv(
 
     A refusal therefore counts as accepted if the message was already sent without a response (``silent``). Refused
     here if the order lacks its ERP number, or a shipped line is unknown or lacks its number. Raises
-    ``OutcomeUnknownError`` without a usable response, and the errors of ``CloudSuiteTransport.post``.
+    ``OutcomeUnknownError`` without a usable response, and the errors of ``Transport.post_once``.
     """
-    order = read_order(transport, order_id)
+    order = shop.read(order_id)
     if order is None or is_cancelled(order):
         return NOT_FOUND if order is None else SHOP_CANCELLED
     lines = shipped_lines(order.document, shipment.lines)
@@ -56,8 +56,8 @@ def send_desadv(
     as_json = settings.desadv_format == "json"
     body, media = (encode(message), "application/json") if as_json else (to_xml(message), "application/xml")
     try:
-        shop = settings.desadv_shop or str(order.document.get("webshop"))
-        transport.post(PATH, {"shop": shop, "user": str(settings.desadv_user)}, body, media)
+        number = settings.desadv_shop or str(order.document.get("webshop"))
+        shop.transport.post_once(PATH, {"shop": number, "user": str(settings.desadv_user)}, body, media)
     except NotFoundError:
         return Acknowledgement(False, "the shop does not accept delivery messages (HTTP 404)")
     except RequestRefusedError as error:

@@ -11,35 +11,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from order_relay.errors import ConfigurationError, OutcomeUnknownError
+from order_relay.http.reading.acknowledging import ACCEPTED, NOT_FOUND, SHOP_CANCELLED, quote_value
+from order_relay.http.reading.reply import parse_order_if_any
 from order_relay.http.reading.transport import NotFoundError, RequestRefusedError
 from order_relay.orders.messages import Acknowledgement, SourceOrder
 from order_relay.vendors.cloudsuite.order_details import ADDRESSES
-from order_relay.vendors.cloudsuite.transport import CloudSuiteTransport
-from order_relay.vendors.cloudsuite.write_back import (
-    ACCEPTED,
-    NOT_FOUND,
-    SHOP_CANCELLED,
-    TAKEN_OVER_STATES,
-    is_cancelled,
-    patch_order,
-    quote_value,
-    read_order,
-)
+from order_relay.vendors.cloudsuite.write_back import TAKEN_OVER_STATES, Shop, is_cancelled
 
 LINES, LINE_ID, NUMBER = "order_lines", "id", "erp_line_number"
 VOLATILE_MEMBERS = frozenset({"modified_date"})
 """Members that change with every write."""
 
 
-def number_lines(
-    transport: CloudSuiteTransport, order_id: str, numbers: Mapping[str, int], method: str
-) -> Acknowledgement:
+def number_lines(shop: Shop, order_id: str, numbers: Mapping[str, int], method: str) -> Acknowledgement:
     """Write ERP numbers by CloudSuite line id. ``method``: ``put`` or ``patch``.
 
     Nothing is written if the lines already have these numbers. Raises ``ConfigurationError`` that names the members if
     a PUT changed anything else.
     """
-    order = read_order(transport, order_id)
+    order = shop.read(order_id)
     if order is None:
         return NOT_FOUND
     if is_cancelled(order):
@@ -51,8 +41,8 @@ def number_lines(
         return ACCEPTED
     numbered = [_numbered(line, numbers) for line in document[LINES]]
     if method == "put":
-        return _replace(transport, order_id, document, {**document, LINES: numbered}, numbers)
-    return patch_order(transport, order_id, {LINES: numbered})
+        return _replace(shop, order_id, document, {**document, LINES: numbered}, numbers)
+    return shop.patch(order_id, {LINES: numbered})
 
 
 def _numbering_problem(order: SourceOrder, numbers: Mapping[str, int]) -> str:
@@ -68,19 +58,20 @@ def _numbering_problem(order: SourceOrder, numbers: Mapping[str, int]) -> str:
 
 
 def _replace(
-    transport: CloudSuiteTransport,
+    shop: Shop,
     order_id: str,
     before: dict[str, Any],
     after: dict[str, Any],
     numbers: Mapping[str, int],
 ) -> Acknowledgement:
     try:
-        transport.write("PUT", f"order/{order_id}", {name: _as_written(name, value) for name, value in after.items()})
+        written = {name: _as_written(name, value) for name, value in after.items()}
+        shop.transport.write("PUT", shop.detail.url(order_id), written, parse_order_if_any)
     except NotFoundError:
         return NOT_FOUND
     except RequestRefusedError as error:
         return _refusal(str(error))
-    found = read_order(transport, order_id)
+    found = shop.read(order_id)
     if found is None:
         raise OutcomeUnknownError(f"CloudSuite answered HTTP 404 for order {order_id} after its lines were numbered")
     if changed := sorted(set(_differences(_unnumbered(before), _unnumbered(found.document), ""))):

@@ -9,7 +9,7 @@ Row = tuple[str, str, str]
 
 def source_probes(port: CloudSuiteClient) -> list[Row]:
     """Rows of level (``ok``, ``warn``, ``fail``), finding, and advice."""
-    zone = port.settings.zone
+    zone = port.zone
     if zone is not None:
         return [("ok", f"times of orders are read in the zone {zone.key}", "")]
     return [
