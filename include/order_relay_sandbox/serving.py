@@ -64,7 +64,7 @@ class ThreadedSandbox:
 
     def change(self, switches: Mapping[str, Any]) -> None:
         """Change switches."""
-        self._call("/_scenario", json.dumps(switches).encode())
+        self.post("/_scenario", switches)
 
     def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:
         """Offer orders at a source (default: the sandbox's first)."""
@@ -79,8 +79,12 @@ class ThreadedSandbox:
         self._call("/_reset", b"")
 
     def get(self, path: str) -> Any:
-        """GET a JSON document of any path."""
+        """GET a JSON document of any path, such as a stand-in's control route."""
         return self._call(path)
+
+    def post(self, path: str, value: Any) -> Any:
+        """POST a JSON document to any path; returns the JSON response."""
+        return self._call(path, json.dumps(value).encode())
 
     def connections(self) -> dict[str, dict[str, Any]]:
         """By vendor: the Airflow connection with which to reach it."""
@@ -93,24 +97,21 @@ class ThreadedSandbox:
 
     def change_order(self, order: str, **members: Any) -> dict[str, Any]:
         """Change an order (``<webshop>-<reference>``) as CloudSuite's shop: a payment, a cancellation."""
-        body = json.dumps({"order": order, "set": members}).encode()
-        changed: dict[str, Any] = self._call("/_cloudsuite/change", body)
+        changed: dict[str, Any] = self.post("/_cloudsuite/change", {"order": order, "set": members})
         return changed
 
     def advance(self, seconds: float) -> str:
         """Advance the clock of CloudSuite's shops; returns its time (UTC)."""
-        return str(self._call("/_cloudsuite/clock", json.dumps({"advance_s": seconds}).encode())["now"])
+        return str(self.post("/_cloudsuite/clock", {"advance_s": seconds})["now"])
 
     def happen(self, *changes: dict[str, Any]) -> list[str]:
         """Apply changes to orders at aCommerce (see ``acommerce.control``); returns the ids of the events."""
-        ids: list[str] = self._call("/_acommerce/happen", json.dumps(changes).encode())
+        ids: list[str] = self.post("/_acommerce/happen", changes)
         return ids
 
     def generate_statuses(self, orders: int, seed: int = 0) -> dict[str, Any]:
         """Generate orders with histories at aCommerce."""
-        answer: dict[str, Any] = self._call(
-            "/_acommerce/generate", json.dumps({"orders": orders, "seed": seed}).encode()
-        )
+        answer: dict[str, Any] = self.post("/_acommerce/generate", {"orders": orders, "seed": seed})
         return answer
 
     def deliver(self) -> dict[str, Any]:

@@ -29,6 +29,9 @@ class PlainDestinationSwitches(AccessSwitches):
     duplicates: Literal["update", "reject", "accept"] = Field(
         default="update", description="a second import of a key: updates the order, is refused (409), is a second order"
     )
+    search: Literal["exact", "prefix", "ignored"] = Field(
+        default="exact", description="how parameters of the search are compared; ignored: every order is found"
+    )
     visible_after_s: float = Field(default=0.0, ge=0, description="delay before searches find an order")
 
 
@@ -127,7 +130,10 @@ class PlainDestination(Plain[D]):
     def _matches(self, order: Order, wanted: Mapping[str, str]) -> bool:
         if order.visible_at > self._now():
             return False
-        return all(text_of(order.document, member) == value for member, value in wanted.items())
+        found = [(text_of(order.document, member), value) for member, value in wanted.items()]
+        if self.switches.search == "prefix":
+            return all(text.startswith(value) for text, value in found)
+        return self.switches.search == "ignored" or all(text == value for text, value in found)
 
     def _shown(self, order: Order) -> bytes:
         """The import body with the order's id in front, so that its numbers stay exact."""

@@ -63,6 +63,16 @@ class TestSearch:
             assert (await caller.call("GET", "/orders?page=0"))[0] == 400
             assert (await caller.call("GET", "/orders?orderNumber=9"))[1]["orders"] == []
 
+    @pytest.mark.parametrize(
+        ("search", "found"), [("exact", ["1"]), ("prefix", ["12", "1"]), ("ignored", ["2", "12", "1"])]
+    )
+    async def test_other_ways_of_comparing(self, plain, search, found):
+        async with plain(None, {"search": search}) as caller:
+            for number in ("1", "12", "2"):
+                await caller.send(number)
+            shown = (await caller.call("GET", "/orders?orderNumber=1"))[1]["orders"]
+            assert [order["orderNumber"] for order in shown] == found
+
     async def test_needs_credentials(self, plain):
         async with plain() as caller:
             assert (await caller.call("GET", "/orders", headers={}))[0] == 401
