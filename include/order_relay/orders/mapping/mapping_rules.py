@@ -163,6 +163,8 @@ def _rule(raw: Mapping[str, Any], tables: CodeTables, settings: Mapping[str, Any
     paths = tuple(paths)
     for path in paths:
         check_path(path, context)
+        if path.startswith("settings.") and len(paths) > 1:
+            raise ConfigurationError(f"{context}: {path!r} must be the only path; to complete others, use default")
     value = raw.get("value")
     if len(paths) == 1 and paths[0].startswith("settings."):
         value, paths = _setting(paths[0].removeprefix("settings."), settings, context), ()

@@ -15,6 +15,7 @@ from order_relay.orders.mapping.mapping_rules import (
     parse_rules,
 )
 from order_relay.orders.mapping.source_paths import MappingFiles, SourcePaths
+from order_relay.orders.paths import through_list
 from order_relay.orders.payload.derivation import ITEM_DERIVED, ORDER_DERIVED
 from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.schema.validator import VendorFormat
@@ -49,8 +50,8 @@ def build_reader(
     lines = source.mapping.get("lines") or {}
     more = over.get("lines") or {}
     each = more.get("each") or lines.get("each")
-    if not isinstance(each, str):
-        raise ConfigurationError(f"{where}: lines.each must name the list of lines")
+    if not isinstance(each, str) or through_list(each):
+        raise ConfigurationError(f"{where}: lines.each must be the path of the list of lines, such as order.lines")
     values = settings.rule_values()
     orders = merge_rules(source.mapping.get("order", ()), over.get("order", ()), where)
     fields = merge_rules(lines.get("fields", ()), more.get("fields", ()), f"{where}, lines")

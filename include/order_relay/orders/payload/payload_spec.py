@@ -11,6 +11,7 @@ from order_relay.orders.mapping.columns import column_of
 from order_relay.orders.mapping.mapping_rules import CodeTables, MappingRule, merge_rules, parse_rules
 from order_relay.orders.payload.builder import PayloadTarget, resolve_target
 from order_relay.orders.payload.checks.card_fields import CARD_FIELD_PATTERN, find_card_fields, is_masked
+from order_relay.orders.payload.checks.checked_paths import require_checked_paths
 from order_relay.orders.payload.checks.payload_checks import PayloadCheck
 from order_relay.orders.payload.choices import read_choice
 from order_relay.orders.payload.constants import Constant, Constants
@@ -88,6 +89,7 @@ class PayloadSpec:
         _check_constants(plain, settings, hooks, where)
         self._lay_out(rules, {*order_columns, *ORDER_DERIVED, *hooks.derived}, {*line_columns, *ITEM_DERIVED})
         known = {*order_columns, *line_columns, *ORDER_DERIVED, *ITEM_DERIVED, *hooks.derived}
+        require_checked_paths(mapping, self.format.schema, known, where)
         self.item_columns = {column_of(path, known) for aim in self.item_targets for path in aim.rule.paths}
         self.sources = {rule.target: [column_of(path, known) for path in rule.paths] for rule in plain}
 

@@ -16,6 +16,9 @@ from order_relay.errors import ConfigurationError, RecordRejectedError
 from order_relay.orders.mapping.converters import day_as_datetime
 from order_relay.orders.payload.custom_fields import CustomFields
 from order_relay.orders.payload.transformer import Transformer
+from order_relay.orders.schema.validator import VendorFormat
+from order_relay.vendors.shopatron.payload import HOOKS
+from order_relay.vendors.shopatron.transform import ShopatronTransform
 from tests.support.payloads import codes, only, sent
 
 Build = Callable[..., Transformer]
@@ -417,6 +420,8 @@ TYPOS: list[tuple[dict[str, Any], str]] = [
     ({"source": {"lines": {"fields": [{"target": "upc", "path": "ean"}]}}}, r"path 'items\[\].ean'"),
     ({"source": {"lines": {"fields": [{"target": "upc", "path": "ubc"}]}}}, r"mean 'items\[\].upc'"),
     ({"source": {"lines": {"each": "itmes"}}}, "my.yaml: lines.each: .*mean 'items'"),
+    ({"source": {"lines": {"each": "items[]"}}}, "lines.each must be the path of the list of lines"),
+    ({"source": {"order": [{"target": "terms", "path": ["settings.locale", "terms"]}]}}, "must be the only path"),
     ({"source": {"gate": [{"path": "stat", "verdicts": {"a": "go"}}]}}, r"my.yaml: gate\[0\].path"),
     ({"source": {"members": "surcharge"}}, "must be a list of paths"),
     ({"source": {"orders": []}}, "mapping.source.orders: unknown key; did you mean 'order'"),
@@ -475,10 +480,31 @@ def test_what_would_be_ignored_is_wrong_setup(build: Build, change: dict[str, An
         build(**change)
 
 
-def test_paths_of_the_vendors_own_mapping_name_its_file(source_format: Any, destination_format: Any) -> None:
-    from order_relay.orders.schema.validator import VendorFormat
-    from order_relay.vendors.shopatron.transform import ShopatronTransform
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"unique": ["itemSpecifics.externalItemId"]}, r"checks.unique: .*'orderItems\[\].itemSpecifics.externalItemI"),
+        ({"no_card_data": ["orderPayment"]}, "checks.no_card_data: .*; did you mean 'orderPayments'"),
+        ({"same": {"currencyCode": "currency"}}, "checks.same: .* no member 'currencyCode'"),
+        ({"same": {"currency": "curency"}}, "checks.same.currency: unknown column 'curency'; did you mean 'currency'"),
+        (
+            {"money": {"item_price": "price", "item_quantity": "itemSpecifics.quantity"}},
+            r"checks.money.item_price: .*'orderItems\[\].price'",
+        ),
+    ],
+)
+def test_a_check_of_a_member_that_does_not_exist_is_wrong_setup(
+    source_format: Any, destination_format: Any, change: dict[str, Any], expected: str
+) -> None:
+    mapping = destination_format.mapping
+    changed = {**mapping, "checks": {**mapping["checks"], **change}}
+    form = VendorFormat("shopatron", destination_format.schema, changed)
+    base = ShopatronTransform.load({"customer_ip": "203.0.114.7", "manufacturer_id": 1, "catalog_id": 0})
+    with pytest.raises(ConfigurationError, match=f"mapping of shopatron: {expected}"):
+        Transformer(source_format, form, base, HOOKS)
 
+
+def test_paths_of_the_vendors_own_mapping_name_its_file(source_format: Any, destination_format: Any) -> None:
     base = ShopatronTransform.load({"customer_ip": "203.0.114.7", "manufacturer_id": 1, "catalog_id": 0})
     wrong = (({"items": "items[].sku"}, "identity.items"), ({"items_need": ["prize"]}, "identity.items_need"))
     for section, place in wrong:
