@@ -230,8 +230,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "believe a refusal after a doubtful attempt",
         "ledger/delivery/outcomes.py",
-        ("    if target is State.REJECTED and doubtful:\n        target = State.IN_DOUBT\n"),
-        "",
+        "    if (target is State.REJECTED and doubtful) or (target is State.READY and result.resent):\n",
+        "    if target is State.READY and result.resent:\n",
         (
             "tests/integration/ledger/delivery/test_outcomes.py::test_a_refusal_after_an_unconfirmed_attempt_is_in_doubt_and_rejected_after_two_absences",
         ),
@@ -338,8 +338,31 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("tests/integration/ledger/delivery/test_outcomes.py::test_absent_needs_two_valid_ones",),
     ),
     Breakage(
+        "take what was not sent again for not stored",
+        "ledger/delivery/outcomes.py",
+        "    if (target is State.REJECTED and doubtful) or (target is State.READY and result.resent):\n",
+        "    if target is State.REJECTED and doubtful:\n",
+        (
+            "tests/integration/ledger/delivery/test_resends.py::test_an_attempt_that_stored_nothing_says_nothing_about_the_one_before",
+        ),
+    ),
+    Breakage(
+        "send again while the first request may be in flight",
+        "ledger/delivery/claims.py",
+        "        if asked and is_over(now, row.send_before, resend_after_s):\n",
+        "        if asked:\n",
+        ("tests/integration/ledger/delivery/test_resends.py::test_not_before_lease_and_time_out",),
+    ),
+    Breakage(
+        "send again without end",
+        "ledger/delivery/resends.py",
+        "            if attempts < max_attempts:\n",
+        "            if attempts < max_attempts * 9:\n",
+        ("tests/integration/ledger/delivery/test_resends.py::test_after_the_last_attempt_an_operator_is_asked",),
+    ),
+    Breakage(
         "count an absence before it can be visible",
-        "ledger/delivery/lookups.py",
+        "ledger/delivery/attempts.py",
         "    return send_before is not None and now > send_before + timedelta(seconds=quiet_s)\n",
         "    return send_before is not None\n",
         ("tests/integration/ledger/delivery/test_outcomes.py::test_an_absence_that_comes_too_early_does_not_count",),

@@ -76,6 +76,7 @@ class Oms:
     stored: list[Order]
     lie: Lie = field(default_factory=Lie)
     search_by: str = "auto"
+    idempotent: bool = False
     account: str = "oms"
     timeout_s: float = 60.0
     visible_after_s: float = 900.0

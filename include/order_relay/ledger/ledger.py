@@ -8,6 +8,7 @@ from order_relay.ledger.delivery.leases import Leases
 from order_relay.ledger.delivery.lookups import Lookups
 from order_relay.ledger.delivery.outcomes import Outcomes
 from order_relay.ledger.delivery.preflight import PreflightChecks
+from order_relay.ledger.delivery.resends import Resends
 from order_relay.ledger.fulfilment.feed_errors import FeedErrors
 from order_relay.ledger.fulfilment.feed_index import FeedIndex, restamp_long_transactions
 from order_relay.ledger.fulfilment.order_references import OrderReferences
@@ -64,6 +65,7 @@ class Ledger:
         self.outcomes = Outcomes(database)
         self.leases = Leases(database)
         self.lookups = Lookups(database)
+        self.resends = Resends(database)
         self.preflight = PreflightChecks(database)
         self.decisions = Decisions(database)
         self.bulk = BulkDecisions(database)

@@ -122,6 +122,11 @@ class Destination(Protocol):
     format: VendorFormat
     """The vendor's JSON Schema and the mapping from the canonical order to its payload."""
 
+    idempotent: bool
+    """True: an order sent again under the same key updates the stored one and is never stored twice. Orders in doubt
+    are then sent again, and no order is looked up before it is sent. It would overwrite an order of somebody else under
+    the same key, hence ``key_prefix``."""
+
     search_by: str
     """``auto``, ``external_id``, ``window`` or ``none``."""
 

@@ -40,6 +40,7 @@ class UnreachableDestination:
     def __init__(self, destination: Destination) -> None:
         self.account = destination.account
         self.format: VendorFormat = destination.format
+        self.idempotent = destination.idempotent
         self.search_by = destination.search_by
         self.timeout_s = destination.timeout_s
         self.visible_after_s = destination.visible_after_s

@@ -35,7 +35,11 @@ LEASES = st.sampled_from([-1.0, 30.0])
 KINDS = st.sampled_from(["answered", "lost_after", "lost_before", "refused", "throttled"])
 
 
-def machine(template: Path, driver_class: type, *, windowed: bool) -> type[RuleBasedStateMachine]:
+def machine(
+    template: Path, driver_class: type, *, windowed: bool, idempotent: bool = False
+) -> type[RuleBasedStateMachine]:
+    resend_after_s = 0.0 if idempotent else None
+
     class Promise(RuleBasedStateMachine):
         def __init__(self):
             super().__init__()
@@ -47,6 +51,7 @@ def machine(template: Path, driver_class: type, *, windowed: bool) -> type[RuleB
             self.ledger.runs.begin(self.driver.ctx, "test", 0)
             self.offered: dict[str, dict[str, Any]] = {}
             self.stored: dict[str, str] = {}  # destination key -> OMS id
+            self.contents: dict[str, str] = {}  # destination key -> fingerprint of the payload
             self.requests: list[tuple[Any, ...]] = []  # claims whose POST was not made yet
             self.answers: list[AttemptResult] = []  # answers on their way
             self.acknowledged: set[str] = set()
@@ -96,14 +101,27 @@ def machine(template: Path, driver_class: type, *, windowed: bool) -> type[RuleB
         def claim(self, lease):
             ids = self.ledger.claims.ready("shop_to_oms")
             sendables = {s.id: s for s in self.ledger.claims.sendable(ids)}
-            for number, claim in self.ledger.claims.claim(self.driver.ctx, ids, "w", lease).items():
+            self._claim(sendables, lease)
+
+        def _claim(self, sendables, lease):
+            ids = list(sendables)
+            for number, claim in self.ledger.claims.claim(self.driver.ctx, ids, "w", lease, resend_after_s).items():
                 self.requests.append((sendables[number], claim, lease))
+
+        def send_again(self, lease):
+            """What is in doubt and no longer in flight, where the destination creates or updates by key."""
+            under_way = {sendable.id for sendable, _, _ in self.requests}
+            ids = [row["id"] for row in self.ledger.queries.in_doubt() if row["id"] not in under_way]
+            allowed = self.ledger.resends.allowed(self.driver.ctx, ids, timeout_s=0.0, max_attempts=4)
+            self._claim({s.id: s for s in self.ledger.claims.to_send_again(allowed)}, lease)
 
         def a_whole_run(self, data):
             """The usual case, so that histories get far: every step once, and every order is answered somehow."""
             self.pull()
             self.evaluate(bad=False, policy=data.draw(st.sampled_from(["review", "import_as_new"])), limit=None)
             self.claim(data.draw(LEASES))
+            if idempotent:
+                self.send_again(data.draw(LEASES))
             while self.requests:
                 self._post(self.requests.pop(), data.draw(KINDS))
             while self.answers:
@@ -116,7 +134,8 @@ def machine(template: Path, driver_class: type, *, windowed: bool) -> type[RuleB
         @rule(data=st.data())
         def run_and_look_up(self, data):
             self.leases_end()
-            self.look_up(sees=True)
+            if not idempotent:
+                self.look_up(sees=True)
             self.a_whole_run(data)
 
         @rule(
@@ -126,6 +145,7 @@ def machine(template: Path, driver_class: type, *, windowed: bool) -> type[RuleB
                     "pull",
                     "evaluate",
                     "claim",
+                    *(["send again"] if idempotent else []),
                     "post",
                     "commit",
                     "commit twice",
@@ -144,6 +164,8 @@ def machine(template: Path, driver_class: type, *, windowed: bool) -> type[RuleB
                 self.evaluate(data.draw(st.booleans()), policy, data.draw(st.sampled_from([None, 1])))
             elif step == "claim":
                 self.claim(data.draw(LEASES))
+            elif step == "send again":
+                self.send_again(data.draw(LEASES))
             elif step == "post" and self.requests:
                 self._post(self.requests.pop(data.draw(place) % len(self.requests)), data.draw(KINDS))
             elif step.startswith("commit") and self.answers:
@@ -164,15 +186,16 @@ def machine(template: Path, driver_class: type, *, windowed: bool) -> type[RuleB
             key = sendable.destination_key
             answer = SendResult(SendOutcome.IN_DOUBT, 503)
             if kind in ("answered", "lost_after"):
-                assert key not in self.stored, "sent twice"
-                self.stored[key] = f"OMS{len(self.stored)}"
+                assert idempotent or key not in self.stored, "sent twice"
+                assert self.contents.setdefault(key, sendable.fingerprint) == sendable.fingerprint, "other content"
+                self.stored.setdefault(key, f"OMS{len(self.stored)}")
             if kind == "answered":
                 answer = SendResult(SendOutcome.IMPORTED, 201, self.stored[key])
             elif kind == "refused":
                 answer = SendResult(SendOutcome.REJECTED, 400)
             elif kind == "throttled":
                 answer = SendResult(SendOutcome.THROTTLED, 429)
-            self.answers.append(AttemptResult(sendable.id, claim.attempt, answer))
+            self.answers.append(AttemptResult(sendable.id, claim.attempt, answer, claim.resent))
 
         def leases_end(self):
             self.ledger.leases.expire(self.driver.ctx, 0)
@@ -259,10 +282,14 @@ def machine(template: Path, driver_class: type, *, windowed: bool) -> type[RuleB
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [20])
-@pytest.mark.parametrize("windowed", [False, True], ids=["removes", "windowed"])
-def test_no_order_is_lost_or_duplicated_under_any_faults(sqlite_template, driver_class, size, windowed):
+@pytest.mark.parametrize(
+    "kind",
+    [{"windowed": False}, {"windowed": True}, {"windowed": False, "idempotent": True}],
+    ids=["removes", "windowed", "idempotent"],
+)
+def test_no_order_is_lost_or_duplicated_under_any_faults(sqlite_template, driver_class, size, kind):
     run_state_machine_as_test(
-        machine(sqlite_template, driver_class, windowed=windowed),
+        machine(sqlite_template, driver_class, **kind),
         settings=settings(
             max_examples=size,
             stateful_step_count=30,

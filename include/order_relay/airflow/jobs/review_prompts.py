@@ -21,7 +21,7 @@ from order_relay.errors import OrderRelayError
 from order_relay.ledger import Ledger
 from order_relay.orders.markdown import escape_markdown
 from order_relay.orders.review.choices import EFFECTS, REPLACEMENT
-from order_relay.pipeline.lookup.evidence import OPERATOR_REASONS
+from order_relay.pipeline.lookup.evidence import DOUBT_REASONS, OPERATOR_REASONS
 from order_relay.pipeline.operators.review import build_review
 from order_relay.pipeline.operators.review_model import OrderReview
 from order_relay.pipeline.report.advice import explain
@@ -122,8 +122,9 @@ def _confirmation_prompt(
 def _in_doubt_body(ledger: Ledger, review_task: ReviewTask) -> str:
     (row,) = (row for row in ledger.queries.in_doubt() if row["id"] in review_task.seen)
     foreign = ""
-    if row["reason"] in OPERATOR_REASONS:
-        foreign = f"\n\n**{explain(row['reason'])} Compare the two orders before you answer.**"
+    if row["reason"] in DOUBT_REASONS:
+        compare = " Compare the two orders before you answer." if row["reason"] in OPERATOR_REASONS else ""
+        foreign = f"\n\n**{explain(row['reason'])}{compare}**"
     return f"""## Order {review_task.number}
 
 It was sent at {row["sent_at"]:%Y-%m-%d %H:%M:%S} UTC (attempt {row["attempt"]}), but no usable answer was received

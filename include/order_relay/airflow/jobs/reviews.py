@@ -16,7 +16,7 @@ from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError, Or
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.operators.held_groups import HeldGroup
 from order_relay.orders.review.choices import STORED
-from order_relay.pipeline.lookup.evidence import OPERATOR_REASONS
+from order_relay.pipeline.lookup.evidence import DOUBT_REASONS
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
 from order_relay.pipeline.settings.sections import DoubtSettings, ReviewSettings
 
@@ -94,7 +94,7 @@ def _in_doubt_reviews(rows: Sequence[Mapping[str, Any]]) -> list[ReviewTask]:
     return [
         ReviewTask(DOUBT, row["pipeline"], row["order_number"], (f"{row['id']}/{row['attempt']}",))
         for row in rows
-        if row["reason"] in OPERATOR_REASONS or row["sent_at"] + after[row["pipeline"]] <= now
+        if row["reason"] in DOUBT_REASONS or row["sent_at"] + after[row["pipeline"]] <= now
     ]
 
 

@@ -256,6 +256,7 @@ class HttpDestination(Generic[SettingsT]):
         self.format = vendor_format
         self.account = settings.account
         self.expected_traits = api.expected_traits
+        self.idempotent = api.idempotent
         self.search_by = api.search.usable(settings.search_by)
         self.timeout_s = settings.timeout_s
         self.visible_after_s = settings.visible_after_s

@@ -7,7 +7,7 @@ attempts that provably stored nothing at the destination count; an order that ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -24,6 +24,14 @@ OF_ANY_KIND = 2
 _NOT_TRIED = tuple(str(o) for o in (SendOutcome.NOT_SENT, SendOutcome.THROTTLED, SendOutcome.CONFIGURATION_ERROR))
 LEASE_EXPIRED = "lease_expired"
 """Reason of an order whose worker died while sending: the answer is unknown."""
+
+
+def is_over(now: datetime, send_before: datetime | None, quiet_s: float) -> bool:
+    """Whether a request that may have started until ``send_before`` has no effect any more that is not visible.
+
+    ``quiet_s``: seconds until its effect is visible, for what the caller wants to do.
+    """
+    return send_before is not None and now > send_before + timedelta(seconds=quiet_s)
 
 
 class AttemptAnswer(Protocol):

@@ -8,13 +8,14 @@ two runs with versions of one order wait for each other.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from order_relay.ledger.delivery.attempts import is_over
 from order_relay.ledger.schema.records import Claim, Sendable
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import attempt, submission
@@ -50,8 +51,15 @@ _SENDABLE = (
         submission.c.currency,
         submission.c.submitted_at,
     )
-    .where(among(submission.c.id, "ids"), submission.c.state == sa.literal_column("'ready'"))
+    .where(among(submission.c.id, "ids"))
     .order_by(submission.c.id)
+)
+_READY_TO_SEND = _SENDABLE.where(submission.c.state == sa.literal_column("'ready'"))
+_TO_SEND_AGAIN = _SENDABLE.join(
+    attempt, sa.and_(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
+).where(
+    submission.c.state == sa.literal_column("'in_doubt'"),
+    attempt.c.fingerprint == submission.c.fingerprint,
 )
 
 _own = submission.alias("own")
@@ -66,6 +74,7 @@ _FAMILY = (
         submission.c.attempt,
         submission.c.first_sent_at,
         submission.c.source_cancelled_at,
+        submission.c.send_before,
     )
     .where(
         submission.c.pipeline == sa.bindparam("name"),
@@ -124,32 +133,47 @@ class Claims(Repository):
     @reads
     def sendable(self, tx: Transaction, ids: Iterable[int]) -> list[Sendable]:
         """Those of ``ids`` that may be sent, with their payloads."""
-        return [Sendable(*tuple(row)) for row in tx.run(_SENDABLE, {"ids": list(ids)})]
+        return [Sendable(*tuple(row)) for row in tx.run(_READY_TO_SEND, {"ids": list(ids)})]
 
-    def claim(self, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float) -> dict[int, Claim]:
+    @reads
+    def to_send_again(self, tx: Transaction, ids: Iterable[int]) -> list[Sendable]:
+        """Those of ``ids`` that are in doubt, with the payload of their last attempt."""
+        return [Sendable(*tuple(row)) for row in tx.run(_TO_SEND_AGAIN, {"ids": list(ids)})]
+
+    def claim(
+        self, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float, resend_after_s: float | None = None
+    ) -> dict[int, Claim]:
         """See ``claim``; one by one if another process claims at the same time."""
         wanted = list(ids)
         try:
-            return self._claim(ctx, wanted, owner, lease_s)
+            return self._claim(ctx, wanted, owner, lease_s, resend_after_s)
         except IntegrityError:
-            return self._claim(ctx, wanted, owner, lease_s, one_by_one=True)
+            return self._claim(ctx, wanted, owner, lease_s, resend_after_s, one_by_one=True)
 
     @writes
-    def _claim(
+    def _claim(  # noqa: PLR0917 - as ``claim``
         self,
         tx: Transaction,
         ctx: RunContext,
         ids: Sequence[int],
         owner: str,
         lease_s: float,
+        resend_after_s: float | None,
         *,
         one_by_one: bool = False,
     ) -> dict[int, Claim]:
-        return claim(tx, ctx, ids, owner, lease_s, one_by_one=one_by_one)
+        return claim(tx, ctx, ids, owner, lease_s, resend_after_s, one_by_one=one_by_one)
 
 
-def claim(
-    tx: Transaction, ctx: RunContext, ids: Iterable[int], owner: str, lease_s: float, *, one_by_one: bool = False
+def claim(  # noqa: PLR0917 - what a claim consists of
+    tx: Transaction,
+    ctx: RunContext,
+    ids: Iterable[int],
+    owner: str,
+    lease_s: float,
+    resend_after_s: float | None = None,
+    *,
+    one_by_one: bool = False,
 ) -> dict[int, Claim]:
     """Commit the intent to send these; returns claims by id. Submissions that cannot be claimed are left out.
 
@@ -157,6 +181,9 @@ def claim(
     being sent, in doubt or imported, the submission changes to ``waiting`` and is resolved again, which also decides
     whether it agrees with the imported version and is superseded by it. A submission that its source has cancelled
     meanwhile (after an attempt that provably stored nothing) is held.
+
+    ``resend_after_s``: at an idempotent destination, submissions in doubt are claimed as well, this long after the
+    lease of their last attempt (the destination's time-out). ``None``: they are left out.
 
     Raises ``IntegrityError`` if the lineage index refused one of them because another version was claimed between
     reading and writing. Nothing is claimed then; call again with ``one_by_one`` to leave out only that one.
@@ -168,9 +195,10 @@ def claim(
     free: list[Any] = []
     waiting: list[Any] = []
     cancelled: list[Any] = []
-    for family in families.values():
-        _select_versions(family, wanted, free, waiting, cancelled)
     moment = tx.now
+    for family in families.values():
+        free += _select_resends(family, wanted, moment, resend_after_s)
+        _select_versions(family, wanted, free, waiting, cancelled)
     cancellations.hold_unsent(tx, ctx, cancelled)
     transition(
         tx,
@@ -184,7 +212,20 @@ def claim(
         free = [row for row in free if _claim_row(tx, ctx, row, owner, before)]
     else:
         _claim_rows(tx, ctx, free, owner, before)
-    return {row.id: Claim(row.id, row.attempt + 1, row.revision + 1, before) for row in free}
+    return {
+        row.id: Claim(row.id, row.attempt + 1, row.revision + 1, before, resent=row.state == State.IN_DOUBT)
+        for row in free
+    }
+
+
+def _select_resends(family: list[Any], wanted: set[int], now: datetime, resend_after_s: float | None) -> Iterator[Any]:
+    """The version of a lineage that is in doubt, if it may be sent again. No other one may be sent then."""
+    if resend_after_s is None:
+        return
+    for row in family:
+        asked = row.id in wanted and row.state == State.IN_DOUBT and row.source_cancelled_at is None
+        if asked and is_over(now, row.send_before, resend_after_s):
+            yield row
 
 
 def _select_versions(
@@ -213,18 +254,13 @@ def _claim_row(tx: Transaction, ctx: RunContext, row: Any, owner: str, before: d
 
 
 def _claim_rows(tx: Transaction, ctx: RunContext, rows: Sequence[Any], owner: str, before: datetime) -> None:
-    by_attempt: dict[tuple[int, bool], list[Any]] = defaultdict(list)
+    by_attempt: dict[tuple[int, bool, bool], list[Any]] = defaultdict(list)
     for row in rows:
-        by_attempt[row.attempt + 1, row.first_sent_at is None].append(row)
+        by_attempt[row.attempt + 1, row.first_sent_at is None, row.state == State.IN_DOUBT].append(row)
     common = {"owner": owner, "send_before": before, "absent_once_at": None, "lookups": 0}
-    for (number, first), group in by_attempt.items():
+    for (number, first, resent), group in by_attempt.items():
         began = {"first_sent_at": tx.now} if first else {}
-        transition(
-            tx,
-            group,
-            State.SENDING,
-            TransitionCause(ctx, f"claimed by {owner}"),
-            {**common, **began, "attempt": number},
-        )
+        why = f"claimed by {owner}{', to be sent again under the same key' if resent else ''}"
+        transition(tx, group, State.SENDING, TransitionCause(ctx, why), {**common, **began, "attempt": number})
     if rows:
         tx.run(_INSERT_ATTEMPTS, {"ids": [row.id for row in rows], "b_run": ctx.run, "b_at": tx.now})

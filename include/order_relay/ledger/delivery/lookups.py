@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.ledger.delivery.attempts import attempts_of, exhausted, outcome_code
+from order_relay.ledger.delivery.attempts import attempts_of, exhausted, is_over, outcome_code
 from order_relay.ledger.schema.records import InDoubtOrder, LookupResult, PositiveControl
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import attempt, lookup, submission
@@ -34,11 +34,6 @@ _NEEDED = ("attempt", "send_before", "absent_once_at", "lookups", "offered", "ab
 def lookup_delay(lookups: int) -> timedelta:
     """Delay before the next lookup, from two minutes, doubled each time, to six hours."""
     return min(FIRST_DELAY * (1 << min(lookups, 12)), LONGEST_DELAY)
-
-
-def absence_counts(now: datetime, send_before: datetime | None, quiet_s: float) -> bool:
-    """Whether an absence at ``now`` is valid for a request that may have started until ``send_before``."""
-    return send_before is not None and now > send_before + timedelta(seconds=quiet_s)
 
 
 class Lookups(Repository):
@@ -145,7 +140,7 @@ class Lookups(Repository):
 def _counts(now: datetime, row: Any, result: LookupResult, quiet_s: float) -> bool:
     if result.finding.kind == "found":
         return bool(result.finding.oms_id)
-    if result.finding.kind != "absent" or not absence_counts(now, row.send_before, quiet_s):
+    if result.finding.kind != "absent" or not is_over(now, row.send_before, quiet_s):
         return False
     return row.absent_once_at is None or now > row.absent_once_at
 

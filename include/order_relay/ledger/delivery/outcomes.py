@@ -87,10 +87,11 @@ class Outcomes(Repository):
         *,
         owner: str,
         lease_s: float,
+        resend_after_s: float | None = None,
     ) -> tuple[Corrections, dict[int, Claim]]:
         """``record`` and ``Claims.claim`` in one transaction. Raises ``IntegrityError``."""
         corrections = record_outcomes(tx, ctx, results, ids)  # locks the rows of both in key order
-        return corrections, claim(tx, ctx, ids, owner, lease_s)
+        return corrections, claim(tx, ctx, ids, owner, lease_s, resend_after_s)
 
     @writes
     def return_to_received(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], why: str) -> int:
@@ -147,7 +148,7 @@ def _target(row: Any, result: AttemptResult, doubtful: bool) -> State | None:
     target = _TARGET[result.answer.outcome]
     if target is State.IMPORTED and not result.answer.oms_id:
         target = State.IN_DOUBT
-    if target is State.REJECTED and doubtful:
+    if (target is State.REJECTED and doubtful) or (target is State.READY and result.resent):
         target = State.IN_DOUBT
     if row.state in _UNDER_WAY:
         return target
@@ -215,6 +216,9 @@ def _by_reason(rows: list[Any], answers: dict[int, SendResult], target: State) -
     for row in rows:
         answer = answers[row.id]
         code = answer_code(answer)
-        unproven = target is State.IN_DOUBT and answer.outcome is SendOutcome.REJECTED
-        groups[code, f"{code}: refused, but an earlier attempt may have been stored" if unproven else code].append(row)
+        why = "refused, but an earlier attempt may have been stored" if answer.outcome is SendOutcome.REJECTED else ""
+        if answer.outcome in (SendOutcome.NOT_SENT, SendOutcome.THROTTLED, SendOutcome.CONFIGURATION_ERROR):
+            why = "not stored this time, but an earlier attempt may have been"
+        unproven = target is State.IN_DOUBT and why
+        groups[code, f"{code}: {why}" if unproven else code].append(row)
     return groups

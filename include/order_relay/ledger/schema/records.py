@@ -108,21 +108,26 @@ class Sendable:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The committed intent to send. No request may start after ``send_before`` (the database's clock, UTC)."""
+    """The committed intent to send. No request may start after ``send_before`` (the database's clock, UTC).
+
+    ``resent``: an earlier attempt may have stored the order (idempotent destinations).
+    """
 
     id: int
     attempt: int
     revision: int
     send_before: datetime
+    resent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """The result of one attempt."""
+    """The result of one attempt. ``resent``: see ``Claim``."""
 
     id: int
     attempt: int
     answer: SendResult
+    resent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
         S.WAITING: frozenset({S.RECEIVED}),
         S.READY: frozenset({S.SENDING, S.SUPERSEDED, S.HELD, S.WAITING, S.QUARANTINED}),
         S.SENDING: frozenset({S.IMPORTED, S.IN_DOUBT, S.REJECTED, S.READY}),
-        S.IN_DOUBT: frozenset({S.IMPORTED, S.REJECTED, S.READY}),
+        S.IN_DOUBT: frozenset({S.IMPORTED, S.REJECTED, S.READY, S.SENDING}),  # sending: idempotent destinations only
         S.IMPORTED: frozenset(),
         S.SUPERSEDED: frozenset({S.RECEIVED}),
         S.QUARANTINED: frozenset({S.RECEIVED, S.DISCARDED, S.SUPERSEDED}),

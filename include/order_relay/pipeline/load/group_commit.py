@@ -50,10 +50,19 @@ class GroupCommit:
     """Commits for the orders of one event loop, in one thread. Use as an asynchronous context manager.
 
     ``most``: maximum claims and outcomes in one batch. ``patience_s``: how long the commit of an outcome is retried.
+    ``resend_after_s``: see ``ledger.delivery.claims.claim``.
     """
 
     def __init__(
-        self, ledger: Ledger, ctx: RunContext, owner: str, lease_s: float, *, most: int = 256, patience_s: float = 60.0
+        self,
+        ledger: Ledger,
+        ctx: RunContext,
+        owner: str,
+        lease_s: float,
+        *,
+        most: int = 256,
+        patience_s: float = 60.0,
+        resend_after_s: float | None = None,
     ) -> None:
         self._ledger = ledger
         self._ctx = ctx
@@ -61,6 +70,7 @@ class GroupCommit:
         self._lease_s = lease_s
         self._most = most
         self._patience_s = patience_s
+        self._resend_after_s = resend_after_s
         self._next = _Batch()
         self._waiting: list[_Batch] = []
         self._busy = False
@@ -155,7 +165,12 @@ class GroupCommit:
         committed.not_after = time.monotonic() + self._lease_s
         try:
             committed.corrections, committed.claims = self._ledger.outcomes.record_and_claim(
-                self._ctx, results, ids, owner=self._owner, lease_s=self._lease_s
+                self._ctx,
+                results,
+                ids,
+                owner=self._owner,
+                lease_s=self._lease_s,
+                resend_after_s=self._resend_after_s,
             )
         except Exception as exc:  # a lasting error appears again when each kind is committed separately
             log.info("outcomes and claims are committed separately (%s)", type(exc).__name__)
@@ -197,7 +212,7 @@ class GroupCommit:
     def _commit_claims(self, ids: list[int], committed: _BatchResult) -> None:
         committed.not_after = time.monotonic() + self._lease_s
         try:
-            committed.claims = self._ledger.claims.claim(self._ctx, ids, self._owner, self._lease_s)
+            committed.claims = self._claim(ids)
         except TransientError as exc:
             committed.claim_error = exc
         except Exception as exc:
@@ -207,9 +222,12 @@ class GroupCommit:
             for one in ids:
                 self._commit_one_claim(one, committed)
 
+    def _claim(self, ids: list[int]) -> dict[int, Claim]:
+        return self._ledger.claims.claim(self._ctx, ids, self._owner, self._lease_s, self._resend_after_s)
+
     def _commit_one_claim(self, submission_id: int, committed: _BatchResult) -> None:
         try:
-            committed.claims.update(self._ledger.claims.claim(self._ctx, [submission_id], self._owner, self._lease_s))
+            committed.claims.update(self._claim([submission_id]))
         except Exception as exc:
             committed.claim_errors[submission_id] = exc
 

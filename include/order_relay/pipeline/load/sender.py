@@ -140,7 +140,7 @@ class Sender:
         error = self._breaker.record(order.id, answer)
         if error is not None:
             self.stop(error)
-        recorded = await self._committer.settle(AttemptResult(order.id, claim.attempt, answer))
+        recorded = await self._committer.settle(AttemptResult(order.id, claim.attempt, answer, claim.resent))
         self._counts[recorded.value if recorded else "outcome_refused"] += 1
         if answer.outcome is SendOutcome.NOT_SENT and answer.code != LEASE_EXPIRED:
             self.unsent += 1

@@ -13,18 +13,19 @@ import os
 import socket
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from order_relay import COMMAND
 from order_relay.batches import BatchStore
 from order_relay.errors import ConfigurationError, TransientError
-from order_relay.ledger import Ledger
+from order_relay.ledger import Ledger, Sendable
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.load.group_commit import GroupCommit
 from order_relay.pipeline.load.payload_reader import read_payloads
 from order_relay.pipeline.load.sender import Sender
 from order_relay.pipeline.lookup import in_doubt
+from order_relay.pipeline.lookup.evidence import OPERATOR_REASONS
 from order_relay.pipeline.lookup.preflight import PreflightResult, run_preflight, unknown_batches, unknown_payloads
 from order_relay.pipeline.ports import Destination, DestinationSession
 from order_relay.pipeline.settings.sections import LoadSettings
@@ -103,15 +104,16 @@ class _Load:
             self._counts["stopped"] = len(send)
             return
         async with self._destination.session(self._options.share) as session:
-            if due:
+            if due and not (self._destination.idempotent and self._destination.search_by == "none"):
                 await self._look_up(session, due)
-            if send:
+            again = await self._to_send_again(due)
+            if send or again:
                 preflight = await self._run_preflight(session, send)
                 self._counts.update(preflight.counts)
                 if await self._stopped():  # the preflight check may have taken minutes
                     self._counts["stopped"] = len(preflight.may_be_sent)
                     return
-                sender = await self._send(session, preflight.may_be_sent)
+                sender = await self._send(session, preflight.may_be_sent, again)
                 _raise_first_error(sender, preflight)
 
     async def _look_up(self, session: DestinationSession, due: list[int]) -> None:
@@ -126,10 +128,25 @@ class _Load:
         )
         self._counts.update({f"looked_up_{kind}": number for kind, number in found.items()})
 
+    async def _to_send_again(self, due: list[int]) -> list[int]:
+        """The orders in doubt that an idempotent destination is sent again."""
+        if not due or not self._destination.idempotent:
+            return []
+        allowed = await asyncio.to_thread(
+            self._ledger.resends.allowed,
+            self._ctx,
+            due,
+            timeout_s=self._destination.timeout_s,
+            max_attempts=self._options.settings.max_attempts,
+            excluded=OPERATOR_REASONS,
+        )
+        self._counts.update({"sent_again": len(allowed)} if allowed else {})
+        return allowed
+
     async def _run_preflight(self, session: DestinationSession, send: list[int]) -> PreflightResult:
         """Leave out orders that the destination has, or might have."""
         mode = self._options.settings.lookup_before_send
-        if mode == "never":
+        if mode == "never" or (mode == "auto" and self._destination.idempotent):
             return PreflightResult(may_be_sent=send)
         return await run_preflight(
             self._ctx,
@@ -143,22 +160,23 @@ class _Load:
             sent_elsewhere=lambda: unknown_payloads(self._store, self._ledger, self._ctx.pipeline),
         )
 
-    async def _send(self, session: DestinationSession, ids: list[int]) -> Sender:
+    async def _send(self, session: DestinationSession, ids: list[int], again: list[int]) -> Sender:
         settings = self._options.settings
         connections = max(1, self._destination.connections // max(1, self._options.share))
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         committer = GroupCommit(
-            self._ledger, self._ctx, owner, settings.lease_s, patience_s=self._options.settle_patience_s
+            self._ledger,
+            self._ctx,
+            owner,
+            settings.lease_s,
+            patience_s=self._options.settle_patience_s,
+            resend_after_s=self._destination.timeout_s if self._destination.idempotent else None,
         )
         async with committer:
             sender = Sender(session, committer, settings, self._counts, connections=connections)
             watch = asyncio.create_task(self._watch(sender))
             try:
-                await sender.run(
-                    read_payloads(
-                        ids, lambda some: committer.run(self._ledger.claims.sendable, some), self._store, sender
-                    )
-                )
+                await sender.run(self._payloads(ids, again, committer, sender))
             finally:
                 watch.cancel()
             if sender.put_back:
@@ -169,6 +187,16 @@ class _Load:
                 why = "the stored payload is damaged"
                 await committer.run(self._ledger.outcomes.return_to_received, self._ctx, sender.to_rebuild, why)
         return sender
+
+    async def _payloads(
+        self, ids: list[int], again: list[int], committer: GroupCommit, sender: Sender
+    ) -> AsyncIterator[tuple[Sendable, bytes]]:
+        """Orders to send again first, then ready ones."""
+        claims, store = self._ledger.claims, self._store
+        async for item in read_payloads(again, lambda some: committer.run(claims.to_send_again, some), store, sender):
+            yield item
+        async for item in read_payloads(ids, lambda some: committer.run(claims.sendable, some), store, sender):
+            yield item
 
     async def _stopped(self) -> bool:
         """Whether sending is stopped. Raises ``TransientError`` if that cannot be read in time: then nothing may be

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from order_relay.ledger.delivery.resends import RESENDS_EXHAUSTED
 from order_relay.ledger.schema.records import LookupFinding, PositiveControl
 from order_relay.orders.identity.traits import OTHER, OURS, Traits, conflicting_traits
 from order_relay.orders.messages import SearchHit, SearchResult
@@ -40,6 +41,9 @@ FOREIGN_ORDER = "foreign_order_with_our_number"
 UNIDENTIFIED_ORDER = "unidentified_order_with_our_number"
 OPERATOR_REASONS = frozenset({FOREIGN_ORDER, UNIDENTIFIED_ORDER})
 """Reason codes of orders whose external id is used at the destination by an order that is not, or may not be, ours."""
+
+DOUBT_REASONS = OPERATOR_REASONS | {RESENDS_EXHAUSTED}
+"""Reason codes of orders in doubt that only an operator can settle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from order_relay.batches import BatchStore
@@ -40,10 +41,15 @@ async def look_up(
 ) -> dict[str, int]:
     """Look up those of ``ids`` that are in doubt and record what was found. Returns counts by finding.
 
+    At an idempotent destination, orders that are not found are sent again by the next run (``load.stage``); without a
+    search, nothing is looked up.
+
     ``payloads``: the store of the sent payloads, for comparing them with the orders found. Raises
     ``ConfigurationError`` or ``ThrottledError`` from the session, and the ledger's errors; earlier results are kept.
     """
     in_doubt_orders = await asyncio.to_thread(lookups.in_doubt, ids)
+    if destination.idempotent and destination.search_by == "none":
+        return {"to_send_again": len(in_doubt_orders)} if in_doubt_orders else {}
     quiet_s = destination.timeout_s + destination.visible_after_s
     counts: Counter[str] = Counter()
     for group in batched(in_doubt_orders, MAX_KEYS_PER_SEARCH):
@@ -59,6 +65,8 @@ async def look_up(
         )
         verdicts = await search.ask(keys)
         results = [_lookup_record(d, verdicts[d.destination_key], quiet_s, now()) for d in group]
+        if destination.idempotent:
+            results = [replace(result, next_at=now()) for result in results]
         await asyncio.to_thread(lookups.record, ctx, results, quiet_s, max_attempts)
         counts.update(result.reason or result.finding.kind for result in results)
     return dict(counts)

@@ -122,6 +122,13 @@ _DESTINATION: Mapping[str, Advice] = {
         "ours; otherwise separate sends ours in addition. If the OMS never names manufacturers, set unnamed_orders: "
         "ours on its connection.",
     ),
+    "resends_exhausted": Advice(
+        "Sent again without a confirmed import",
+        "The order was sent `load.max_attempts` times under the same key without a confirmed import. It may be stored.",
+        Responsible.OPERATOR,
+        f"Search the destination for the order's external id, then answer the review or use `{COMMAND} settle`. "
+        f"`{COMMAND} order NUMBER --payload` shows the destination's answers.",
+    ),
     "gate:cancelled": _automatic(
         "Cancelled at its source",
         "The shop cancelled this order before it was sent. It is not sent.",

@@ -17,7 +17,8 @@ STATES: Mapping[str, StateAdvice] = {
     State.IN_DOUBT: StateAdvice(
         "without a confirmed import",
         "It is unknown whether the OMS stored the order.",
-        f"No action needed at first: look-ups run at growing intervals. If they do not settle it (see `{COMMAND} "
+        "No action needed at first: look-ups run at growing intervals, and an idempotent destination is sent the order "
+        f"again by the next run. If they do not settle it (see `{COMMAND} "
         f"doubt`), search the OMS and use `{COMMAND} settle`. Never send the order again by hand.",
         f"Read the OMS's answers with `{COMMAND} order NUMBER --payload`. If the order is in doubt, search the OMS, "
         f"then answer the review or use `{COMMAND} settle NUMBER --stored OMS_ID` (or `--absent`) `--reason ...`. If "

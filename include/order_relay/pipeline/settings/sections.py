@@ -77,7 +77,7 @@ class LoadSettings(SettingsSection):
     throttle is waited out this long, then left to Airflow's retry. ``failures_in_a_row``: consecutive failures of the
     OMS that stop the chunk. ``refused_at_first``: if this many first answers are all HTTP 400, the configuration is
     wrong and not the orders. ``max_attempts``: an order is rejected after this many attempts with the same result, each
-    proven absent.
+    proven absent; at an idempotent destination, an operator is asked after this many attempts.
     """
 
     lookup_before_send: Literal["auto", "always", "never"] = "auto"

@@ -155,6 +155,7 @@ class Oms:
 
     account, search_by = "oms:https://oms.example/1", "external_id"
     timeout_s, visible_after_s = 60.0, 900.0
+    idempotent = False
 
     def __init__(self, answer):
         self.answer = answer

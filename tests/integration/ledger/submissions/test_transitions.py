@@ -22,7 +22,7 @@ STATED = {  # the rules' own list, word for word: every move beyond the straight
     S.REJECTED: {S.RECEIVED, S.DISCARDED, S.SUPERSEDED},
     S.HELD: {S.RECEIVED, S.DISCARDED},
     S.SENDING: {S.IN_DOUBT, S.REJECTED, S.READY},
-    S.IN_DOUBT: {S.IMPORTED, S.REJECTED, S.READY},
+    S.IN_DOUBT: {S.IMPORTED, S.REJECTED, S.READY, S.SENDING},
 }
 STRAIGHT = (S.RECEIVED, S.READY, S.SENDING, S.IMPORTED)
 
@@ -48,11 +48,11 @@ def test_every_route_consists_of_moves(origin, target):
     assert set(way[1:-1]) <= {S.WAITING, S.RECEIVED}, "nothing is sent, held or settled on the way to something else"
 
 
-def test_nothing_leads_out_of_imported_or_to_sending_but_from_ready():
+def test_nothing_leads_out_of_imported_or_to_sending_but_from_ready_and_in_doubt():
     for state in State:
         with pytest.raises(IllegalTransitionError):
             path(S.IMPORTED, state)
-    for origin in set(State) - {S.READY}:
+    for origin in set(State) - {S.READY, S.IN_DOUBT}:
         with pytest.raises(IllegalTransitionError):
             path(origin, S.SENDING)
 

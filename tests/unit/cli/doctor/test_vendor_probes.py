@@ -39,8 +39,8 @@ class FakeSession:
 class FakeDestination:
     """A destination whose session is given."""
 
-    def __init__(self, session: FakeSession, search_by: str = "auto") -> None:
-        self.fake, self.search_by = session, search_by
+    def __init__(self, session: FakeSession, search_by: str = "auto", *, idempotent: bool = False) -> None:
+        self.fake, self.search_by, self.idempotent = session, search_by, idempotent
 
     @asynccontextmanager
     async def session(self, share: int) -> AsyncIterator[FakeSession]:

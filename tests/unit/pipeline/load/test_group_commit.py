@@ -37,7 +37,7 @@ class FakeLedger:
             if i in self.bad:
                 raise self.bad[i]
 
-    def claim(self, ctx, ids, owner, lease_s):
+    def claim(self, ctx, ids, owner, lease_s, resend_after_s=None):
         self._call("claim", ids)
         return {i: Claim(i, 1, 1, datetime.now(UTC)) for i in ids if i not in self.refuse}
 
@@ -45,7 +45,7 @@ class FakeLedger:
         self._call("settle", [r.id for r in results])
         return dict.fromkeys(r.id for r in results if r.id in self.refuse)
 
-    def record_and_claim(self, ctx, results, ids, *, owner, lease_s):
+    def record_and_claim(self, ctx, results, ids, *, owner, lease_s, resend_after_s=None):
         self._call("both", [*(r.id for r in results), *ids])
         claims = {i: Claim(i, 1, 1, datetime.now(UTC)) for i in ids if i not in self.refuse}
         return dict.fromkeys(r.id for r in results if r.id in self.refuse), claims

@@ -74,7 +74,7 @@ class Ledger:
             if self.state[i] == "ready"
         ]
 
-    def claim(self, ctx, ids, owner, lease_s):
+    def claim(self, ctx, ids, owner, lease_s, resend_after_s=None):
         self.commits.append(("claim", len(ids)))
         out = {}
         for i in ids:
@@ -100,7 +100,7 @@ class Ledger:
             )
         return refused
 
-    def record_and_claim(self, ctx, results, ids, *, owner, lease_s):
+    def record_and_claim(self, ctx, results, ids, *, owner, lease_s, resend_after_s=None):
         return self.record(ctx, results), self.claim(ctx, ids, owner, lease_s)
 
     def return_to_received(self, ctx, ids, why):
@@ -175,6 +175,7 @@ class Oms:
 
     account = "oms"
     format = None
+    idempotent = False
     search_by = "auto"
     timeout_s = 1.0
     visible_after_s = 0.0
@@ -413,7 +414,7 @@ def test_leases_that_are_always_over_do_not_turn_for_ever():
 
 def test_an_order_claimed_by_another_worker_is_skipped():
     class Shared(Ledger):
-        def claim(self, ctx, ids, owner, lease_s):
+        def claim(self, ctx, ids, owner, lease_s, resend_after_s=None):
             return super().claim(ctx, [i for i in ids if i != 2], owner, lease_s)
 
     ledger, oms = Shared(5), Oms(lambda *_: IMPORTED)

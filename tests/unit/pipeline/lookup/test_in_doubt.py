@@ -59,6 +59,7 @@ class Oms:
     account = "oms"
     timeout_s = 60.0
     visible_after_s = 900.0
+    idempotent = False
 
     def __init__(self, by_key=None, by_window=None, search_by="auto"):
         self.search_by = search_by

@@ -16,7 +16,7 @@ from order_relay.orders.schema import malformed
 from order_relay.orders.schema.validator import KEYWORD_CODES as SCHEMA_CODES
 from order_relay.orders.suggestions import suggest
 from order_relay.pipeline.lookup.diff import DiscrepancyKind
-from order_relay.pipeline.lookup.evidence import FOREIGN_ORDER, UNIDENTIFIED_ORDER
+from order_relay.pipeline.lookup.evidence import DOUBT_REASONS
 from order_relay.pipeline.report.advice import CODES, advice_for
 from order_relay.pipeline.report.advice_types import Advice
 from order_relay.pipeline.report.comparison_advice import DISCREPANCIES
@@ -59,7 +59,7 @@ def all_codes() -> set[str]:
     for path in ROOT.rglob("*.py"):
         if "sandbox" not in path.parts:
             found.update(refused_with(ast.parse(path.read_text(encoding="utf-8"))))
-    return (found | set(SCHEMA_CODES.values()) | {FOREIGN_ORDER, UNIDENTIFIED_ORDER}) - NO_REASONS
+    return (found | set(SCHEMA_CODES.values()) | DOUBT_REASONS) - NO_REASONS
 
 
 @pytest.mark.parametrize("code", sorted(all_codes()))
