@@ -11,7 +11,7 @@ import typer
 
 from order_relay import COMMAND, __version__
 from order_relay.cli import bulk, decisions, order, queues, report
-from order_relay.cli.admin import baseline, ledger, reconciliation, retention, serve
+from order_relay.cli.admin import baseline, ledger, new_vendor, reconciliation, retention, serve
 from order_relay.cli.deployment import Installation
 from order_relay.cli.doctor import command
 from order_relay.cli.fulfilment import order_statuses, shipment_entry, webhooks, write_back
@@ -62,6 +62,7 @@ app.command("reconcile")(reconciliation.reconcile)
 app.command("retention")(retention.retention)
 app.command("doctor")(command.doctor)
 app.command("serve")(serve.serve)
+app.command("new-vendor")(new_vendor.new_vendor)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(webhooks.app, name="hook")
 

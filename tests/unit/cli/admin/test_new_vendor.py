@@ -1,0 +1,87 @@
+"""``new-vendor``: the files that it makes work as they are, and it overwrites nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from order_relay.cli import app as app_module
+from order_relay.cli.admin import new_vendor
+from order_relay.errors import ConfigurationError
+
+ROOT = Path(__file__).parents[4]
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app_module.app, ["new-vendor", *arguments])
+
+
+def problem(*arguments: str) -> str:
+    result = call(*arguments)
+    assert isinstance(result.exception, ConfigurationError), (result.output, result.exception)
+    return str(result.exception)
+
+
+def made(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("role", ["source", "destination"])
+def test_each_rule_of_quality_is_answered(role: str) -> None:
+    rules = yaml.safe_load((ROOT / "scripts" / "vendor_rules.yaml").read_text())
+    template = Path(new_vendor.__file__).with_name("templates") / role / "quality.yaml.template"
+    answered = yaml.safe_load(template.read_text().replace("@TITLE@", "X"))["rules"]
+    assert answered.keys() == {name for name, rule in rules.items() if role in rule.get("roles", [role])}
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "acme_to_shopatron.py").touch()
+    assert "dags/acme_to_shopatron.py" in problem("acme", "--source", "--into", str(tmp_path))
+    assert made(tmp_path) == {"dags/acme_to_shopatron.py"}
+
+
+def test_a_second_vendor_keeps_the_tests_configuration(tmp_path: Path) -> None:
+    assert call("acme", "--source", "--into", str(tmp_path)).exit_code == 0
+    (tmp_path / "tests" / "conftest.py").write_text("# ours\n")
+    assert call("bolt", "--source", "--into", str(tmp_path)).exit_code == 0
+    assert (tmp_path / "tests" / "conftest.py").read_text() == "# ours\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("acme",), "either --source or --destination"),
+        (("acme", "--source", "--destination"), "either --source or --destination"),
+        (("My-Shop", "--source"), "lower-case letters and digits"),
+        (("supercat", "--source"), "'supercat' exists already"),
+        (("acme", "--source", "--with", "supercat"), "'supercat' is not a destination; available: shopatron"),
+        (("acme", "--destination"), "name it with --with; available: cloudsuite, supercat"),
+        (("acme", "--source", "--into", "/no/such/folder"), "does not exist"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: tuple[str, ...], message: str) -> None:
+    assert message in problem(*arguments)
+
+
+def test_an_installed_package_needs_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("order_relay.__file__", str(tmp_path / "site-packages" / "order_relay" / "__init__.py"))
+    assert "--into FOLDER" in problem("acme", "--source")
+
+
+def test_in_a_checkout_the_files_are_where_the_others_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("order_relay.__file__", str(tmp_path / "include" / "order_relay" / "__init__.py"))
+    assert call("acme", "--source").exit_code == 0
+    assert {
+        "include/order_relay/vendors/acme/__init__.py",
+        "include/order_relay_sandbox/acme/__init__.py",
+        "include/order_relay_sandbox/acme/stand_in.py",
+        "include/config/acme_to_shopatron.yaml",
+        "dags/acme_to_shopatron.py",
+        "docs/vendors/acme.md",
+        "tests/vendors/acme/__init__.py",
+        "tests/vendors/acme/test_acme.py",
+    } <= made(tmp_path)
