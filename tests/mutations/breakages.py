@@ -317,7 +317,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "an order that names another manufacturer than its row is absent",
         "pipeline/lookup/evidence.py",
-        '    return "manufacturer" if row.traits.owner == OURS and detail.traits.owner == OTHER else ""\n',
+        '    return "account" if row.traits.owner == OURS and detail.traits.owner == OTHER else ""\n',
         '    return ""\n',
         (
             "tests/unit/pipeline/lookup/test_evidence.py::test_an_order_of_ours_whose_detail_names_another_account_contradicts",
@@ -728,7 +728,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "no last check on the finished payload",
-        "orders/payload/transformer.py",
+        "orders/payload/assembly.py",
         "            issues = self._form.format.check(payload) or self._form.check.issues(payload, orders, row)\n",
         "            issues = self._form.format.check(payload)\n",
         (

@@ -1,7 +1,7 @@
 """Notes on an order: values that were changed, left out or defaulted in the payload. They do not contain the values.
 
 A note never stops an order. It has a stable ``code``, the ``path`` that it concerns (a JSON pointer into the source's
-document, such as ``/items/0/upc``, or a target of the payload, such as ``orderItems[].sku``), and a ``message``. Notes
+document, such as ``/items/0/upc``, or a target of the payload, such as ``lines[].sku``), and a ``message``. Notes
 are stored with the submission, shown by the command ``order``, and counted by code in the run report.
 """
 

@@ -1,6 +1,6 @@
 """Traits of an order besides its numbers, to check whether an order at the destination can be the one that we sent.
 
-Others may use the same external id: another sales channel, another manufacturer in the same OMS, or an older script.
+Others may use the same external id: another sales channel, another account in the same OMS, or an older script.
 Only traits present on both sides are compared; missing and unreadable ones are ignored.
 """
 

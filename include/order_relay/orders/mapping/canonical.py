@@ -7,7 +7,7 @@ unit prices are ``Decimal``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -56,12 +56,25 @@ LINE_COLUMNS = (
     "pieces_per_unit",
     "unit_price",
     "extended",
+    "discount",
+    "tax",
     "upc",
     "options",
 )
 """Columns that ``lines`` always has, besides ``order`` (the row of its order) and ``position`` (from 0).
 
-``line`` is never empty: a line without an id is given a unique one (``line_ids``)."""
+``line`` is never empty: a line without an id is given a unique one (``line_ids``). ``extended`` is the line's amount
+before its own ``discount`` (at most 0) and ``tax``; both are 0 if the source gives none. docs/mapping.md states how the
+amounts of an order add up."""
+
+LINE_MONEY = ("extended", "discount", "tax")
+CHARGE_PREFIX = "charges."
+"""Prefix of the columns of ``orders`` that hold charges besides freight and tax."""
+
+
+def charge_columns(columns: Iterable[Any]) -> list[str]:
+    """The names of the columns that hold charges."""
+    return [name for name in map(str, columns) if name.startswith(CHARGE_PREFIX)]
 
 
 @dataclass
@@ -226,9 +239,9 @@ class CanonicalReader:
                         issues_by_row.setdefault(index, columns.REQUIRED)
         given = [None if name is None else str(name) for name in lines["line"]]
         lines["line"] = assign_line_ids(given, order, position)
-        issues_by_row = wrong.setdefault("extended", {})
         own_scales = [scales[row] for row in order]
-        lines["extended"] = _to_minor_units(lines["extended"], own_scales, issues_by_row.__setitem__)
+        for name in LINE_MONEY:
+            lines[name] = _line_minor(name, lines[name], own_scales, wrong)
         convert_to_pieces(lines, own_scales, wrong.setdefault("quantity", {}))
         unread = wrong["extended"].keys() | wrong.get("unit_price", {}).keys()
         promotion = [
@@ -247,7 +260,7 @@ class CanonicalReader:
                 issues[order[index]].append(
                     ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}")
                 )
-                if column in ("quantity", "unit_price", "extended"):
+                if column in ("quantity", "unit_price", *LINE_MONEY):
                     unpriced.add(order[index])
         frame = pd.DataFrame({**lines, "promotion": promotion}, dtype=object)
         frame["order"] = pd.Series(order, dtype="int64")
@@ -283,6 +296,16 @@ def _patterns(
         for rule in rules:
             for path in rule.paths:
                 yield pointer_pattern(f"{before}{path}"), rule
+
+
+def _line_minor(
+    name: str, column: list[Any], scales: Sequence[int | None], wrong: dict[str, dict[int, ValidationIssue]]
+) -> list[Any]:
+    """A column of lines in minor units; discount and tax are 0 if the source has none."""
+    if name != "extended" and name not in wrong:  # no rule reads it
+        return [0] * len(column)
+    amounts = _to_minor_units(column, scales, wrong.setdefault(name, {}).__setitem__)
+    return amounts if name == "extended" else [amount or 0 for amount in amounts]
 
 
 def _to_minor_units(column: Sequence[Any], scales: Sequence[int | None], report: columns.ReportIssue) -> list[Any]:

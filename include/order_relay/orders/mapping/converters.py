@@ -78,7 +78,7 @@ def key(value: Any) -> str | None:
 
 
 def quantity(value: Any) -> int:
-    """A whole number of pieces; ``2.0`` is whole. Zero is allowed: it marks a cancelled line (``payload.totals``)."""
+    """A whole number of pieces; ``2.0`` is whole. Zero is allowed: it marks a cancelled line (``money.totals``)."""
     try:
         exact = amount(value)
     except ArithmeticError:

@@ -45,40 +45,43 @@ def allocate(amount: int, weights: Sequence[int]) -> list[int]:
 class AllocatedItem(NamedTuple):
     """``quantity`` units of one line at the same ``price``.
 
-    ``freight`` and ``tax`` apply to the whole item or to one unit, depending on how the OMS reads them.
+    ``freight``, ``tax`` and ``discount`` (0 or more) apply to the whole item or to one unit, depending on how the OMS
+    reads them.
     """
 
     quantity: int
     price: int
     freight: int
     tax: int
+    discount: int = 0
 
     def total(self, *, each_unit: bool) -> int:
         """The total that the OMS calculates for this item."""
         times = self.quantity if each_unit else 1
-        return self.quantity * self.price + times * (self.freight + self.tax)
+        return self.quantity * self.price + times * (self.freight + self.tax - self.discount)
 
 
-def split_line(net: int, quantity: int, freight: int, tax: int, *, each_unit: bool = False) -> list[AllocatedItem]:
+def split_line(
+    net: int, quantity: int, freight: int, tax: int, discount: int = 0, *, each_unit: bool = False
+) -> list[AllocatedItem]:
     """Split a line into items whose prices times quantities add up to ``net`` exactly.
 
     One item if ``net`` is divisible by ``quantity``, otherwise two whose prices differ by one minor unit. With
-    ``each_unit``, freight and tax must also be divisible, which may take up to four items.
+    ``each_unit``, freight, tax and discount must also be divisible, which may take up to five items.
     """
     if not each_unit and net % quantity == 0:
-        return [AllocatedItem(quantity, net // quantity, freight, tax)]
-    amounts = (net, freight, tax) if each_unit else (net,)
-    steps = [divmod(amount, quantity) for amount in amounts]
+        return [AllocatedItem(quantity, net // quantity, freight, tax, discount)]
+    charges = (freight, tax, discount)
+    steps = [divmod(amount, quantity) for amount in ((net, *charges) if each_unit else (net,))]
     # The last `extra` units of each amount carry one more minor unit than the others, so the price changes there.
     edges = sorted({0, quantity, *(quantity - extra for _, extra in steps)})
-    pieces = []
-    shares_of_freight = shares_of_tax = None
-    if not each_unit:
-        sizes = [high - low for low, high in pairwise(edges)]
-        shares_of_freight, shares_of_tax = allocate(freight, sizes), allocate(tax, sizes)
-    for index, (low, high) in enumerate(pairwise(edges)):
-        values = [floor + (low >= quantity - extra) for floor, extra in steps]
-        if shares_of_freight is not None and shares_of_tax is not None:
-            values += [shares_of_freight[index], shares_of_tax[index]]
-        pieces.append(AllocatedItem(high - low, *values))
-    return pieces
+    sizes = [high - low for low, high in pairwise(edges)]
+    shares = () if each_unit else [allocate(amount, sizes) for amount in charges]
+    return [
+        AllocatedItem(
+            high - low,
+            *(floor + (low >= quantity - extra) for floor, extra in steps),
+            *(share[index] for share in shares),
+        )
+        for index, (low, high) in enumerate(pairwise(edges))
+    ]

@@ -16,7 +16,8 @@ from order_relay.orders.mapping.mapping_rules import (
 )
 from order_relay.orders.mapping.source_paths import MappingFiles, SourcePaths
 from order_relay.orders.paths import through_list
-from order_relay.orders.payload.derivation import ITEM_DERIVED, ORDER_DERIVED
+from order_relay.orders.payload.derivation import ORDER_DERIVED
+from order_relay.orders.payload.items.item_columns import ITEM_DERIVED
 from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.orders.suggestions import did_you_mean

@@ -13,11 +13,12 @@ from order_relay.orders.payload.builder import PayloadTarget, resolve_target
 from order_relay.orders.payload.checks.card_fields import CARD_FIELD_PATTERN, find_card_fields, is_masked
 from order_relay.orders.payload.checks.checked_paths import require_checked_paths
 from order_relay.orders.payload.checks.payload_checks import PayloadCheck
-from order_relay.orders.payload.choices import read_choice
 from order_relay.orders.payload.constants import Constant, Constants
 from order_relay.orders.payload.custom_fields import CustomFields
-from order_relay.orders.payload.derivation import ITEM_DERIVED, ORDER_DERIVED
+from order_relay.orders.payload.derivation import ORDER_DERIVED
 from order_relay.orders.payload.hooks import PayloadHooks
+from order_relay.orders.payload.items.amount_plan import AmountPlan, read_choice
+from order_relay.orders.payload.items.item_columns import ITEM_DERIVED
 from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.orders.suggestions import did_you_mean
@@ -60,6 +61,8 @@ class PayloadSpec:
         """``with_members``: columns that hold objects or lists, into which paths may lead."""
         self._with_members = with_members
         over = settings.overrides
+        self._settings = settings
+        self._read_status = hooks.read_status
         self.format = hooks.adapt_format(destination, settings) if hooks.adapt_format else destination
         mapping = self.format.mapping
         self._where = where = settings.named(f"mapping of {destination.name}")
@@ -80,10 +83,14 @@ class PayloadSpec:
         _no_cards(plain, where)
         exact = read_choice(mapping, "free_keys", ("any_case", "exact"), values, where) == "exact"
         self.keys = CustomFields(exact=exact)
-        each = read_choice(mapping.get("amounts", {}), "per", ("per_line", "per_unit"), values, f"{where}: amounts")
-        self.each_unit = each == "per_unit"
+        self.amounts = AmountPlan.from_mapping(mapping.get("amounts", {}), values, f"{where}: amounts")
         self.check = PayloadCheck(
-            mapping.get("checks"), self.items, settings, hooks, each_unit=self.each_unit, where=f"{where}: checks"
+            mapping.get("checks"),
+            self.items,
+            settings,
+            hooks,
+            each_unit=self.amounts.each_unit,
+            where=f"{where}: checks",
         )
         _fixed_members(plain, self.check, values, where)
         _check_constants(plain, settings, hooks, where)
@@ -92,6 +99,10 @@ class PayloadSpec:
         require_checked_paths(mapping, self.format.schema, known, where)
         self.item_columns = {column_of(path, known) for aim in self.item_targets for path in aim.rule.paths}
         self.sources = {rule.target: [column_of(path, known) for path in rule.paths] for rule in plain}
+
+    def status(self, payload: Mapping[str, Any]) -> str:
+        """The order status in a payload; empty if the destination has none."""
+        return self._read_status(payload, self._settings) if self._read_status is not None else ""
 
     def _constants(
         self, rules: Sequence[Mapping[str, Any]], constants: Mapping[str, Any], own: Sequence[Mapping[str, Any]]

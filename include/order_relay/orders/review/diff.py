@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from order_relay.orders.mapping.canonical import ORDER_MONEY, CanonicalOrders, CanonicalReader
+from order_relay.orders.mapping.canonical import LINE_MONEY, ORDER_MONEY, CanonicalOrders, CanonicalReader
 from order_relay.orders.markdown import escape_markdown, markdown_table
 from order_relay.orders.money.amounts import from_minor
 
 ORDER_FIELDS = ("order_number", "submitted_at", "requested_ship_date", "currency", *ORDER_MONEY)
 """Columns of an order whose values may be shown."""
 
-LINE_FIELDS = ("quantity", "unit_price", "extended")
+LINE_FIELDS = ("quantity", "unit_price", *LINE_MONEY)
 """Columns of a line whose values may be shown, besides its item number."""
 
 NO_VISIBLE_CHANGE = "Nothing that the mapping reads has changed; the source's text of the order differs elsewhere."
@@ -184,7 +184,7 @@ def _all_fields(row: Mapping[str, Any], scale: int | None, *, removed: bool) -> 
 
 
 def _line_value(name: str, row: Mapping[str, Any], scale: int | None) -> str:
-    return _money(row[name], scale) if name == "extended" else format_value(row[name])
+    return _money(row[name], scale) if name in LINE_MONEY else format_value(row[name])
 
 
 def _money(minor: int | None, scale: int | None) -> str:

@@ -95,6 +95,6 @@ class CircuitBreaker:
         self.all_refused = True
         return ConfigurationError(
             f"the first {self._answers} orders were all refused with HTTP 400, so the configuration is probably wrong: "
-            "check manufacturer id, catalogue id and mapping. The orders were put back; show one with "
+            "check the connection's account ids and the mapping. The orders were put back; show one with "
             f"'{COMMAND} order NUMBER --payload'"
         )

@@ -161,7 +161,7 @@ def _conflicting_identity(row: SearchHit, detail: SearchHit) -> str:
     """The identity in which a search and the order's details disagree (neither can then be trusted), or empty."""
     if detail.destination_key and detail.destination_key != row.destination_key:
         return "external id"
-    return "manufacturer" if row.traits.owner == OURS and detail.traits.owner == OTHER else ""
+    return "account" if row.traits.owner == OURS and detail.traits.owner == OTHER else ""
 
 
 def combine_ownership(claims: Sequence[Ownership], method: str) -> SearchVerdict | None:
@@ -181,7 +181,7 @@ def combine_ownership(claims: Sequence[Ownership], method: str) -> SearchVerdict
         return SearchVerdict(LookupFinding.unclear(), method, why, FOREIGN_ORDER)
     if unnamed := of.get("unnamed"):
         ids = ", ".join(one.oms_id for one in unnamed[:3])
-        why = f"order {ids} at the destination has our external id but does not name its manufacturer"
+        why = f"order {ids} at the destination has our external id but does not name its account"
         return SearchVerdict(LookupFinding.unclear(), method, why, UNIDENTIFIED_ORDER)
     return None
 

@@ -145,11 +145,11 @@ _LINES_AND_MONEY: Mapping[str, Advice] = {
         "Amounts of unknown effect",
         "Discounts or promotions in the payload contain amounts. Whether they change the total is not documented.",
         Responsible.SETTINGS,
-        "Remove them, or set transform.discounts_listed to informative if they are for information only.",
+        "Remove them, or allow them with the setting that the issue names if they are for information only.",
     ),
     "identity_changed": _mapping(
         "Key changed by the mapping",
-        "A rule changes the order's key, manufacturer or currency, by which it is sent and looked up.",
+        "A rule changes the order's key, account or currency, by which it is sent and looked up.",
     ),
     "repeated_item_id": _mapping("Duplicate item id", "The mapping gives two items of the order the same external id."),
     "card_data": _mapping("Card data in the payload", "A payment contains card data, which is never sent."),

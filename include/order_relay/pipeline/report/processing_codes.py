@@ -115,12 +115,12 @@ _DESTINATION: Mapping[str, Advice] = {
         "also right if the order in the OMS is ours after all.",
     ),
     "unidentified_order_with_our_number": Advice(
-        "Order of an unknown manufacturer",
-        "The OMS has an order with our external order number that names no manufacturer.",
+        "Order of an unknown account",
+        "The OMS has an order with our external order number that names no account.",
         Responsible.OPERATOR,
         "Check the order in the OMS, then answer the review. If ours is held: discard it if the order in the OMS is "
-        "ours; otherwise separate sends ours in addition. If the OMS never names manufacturers, set unnamed_orders: "
-        "ours on its connection.",
+        "ours; otherwise separate sends ours in addition. If the OMS never names the account, set "
+        "unnamed_orders: ours on its connection.",
     ),
     "resends_exhausted": Advice(
         "Sent again without a confirmed import",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
 
+from order_relay.orders.mapping.canonical import CHARGE_PREFIX
 from order_relay.orders.mapping.line_ids import ItemIds
 from order_relay.orders.money.amounts import EXACT_CONTEXT, from_minor
-from order_relay.orders.payload.charges import CHARGE_PREFIX
 
 CENT = Decimal("0.01")
 

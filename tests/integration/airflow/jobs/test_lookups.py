@@ -126,7 +126,7 @@ def test_orders_that_cannot_be_looked_up_are_alerted_once_until_they_can(
                 Lie(filters_manufacturer=False, row=without("manufacturerID"), detail=without("manufacturerID")),
             ),
             UNIDENTIFIED_ORDER,
-            "names no manufacturer",
+            "names no account",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from order_relay.errors import ConfigurationError
 from order_relay.orders.mapping.canonical import CanonicalOrders, CanonicalReader
 from order_relay.orders.mapping.mapping_rules import merge_tables, parse_rules
-from order_relay.orders.payload.totals import check_totals, rounded_price
+from order_relay.orders.money.totals import check_totals, rounded_price
 from order_relay.orders.schema.validator import VendorFormat
 
 Make = Callable[..., dict[str, Any]]

@@ -15,6 +15,10 @@ from order_relay.orders.mapping.columns import DocumentRows, read_column
 from order_relay.orders.mapping.converters import CONVERTERS
 from order_relay.orders.mapping.eligibility import EligibilityRules
 from order_relay.orders.mapping.mapping_rules import RULE_KEYS, merge_tables, parse_rules
+from order_relay.orders.payload.checks.payload_checks import PayloadCheck
+from order_relay.orders.payload.hooks import PayloadHooks
+from order_relay.orders.payload.items.amount_plan import AmountPlan
+from order_relay.orders.payload.transform_settings import TransformSettings
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.yaml_loader import SafeLoader
 
@@ -22,7 +26,8 @@ PAGE = (Path(__file__).resolve().parents[4] / "docs" / "mapping.md").read_text()
 EXAMPLES = [yaml.load(text, SafeLoader) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
 RULES = [example for example in EXAMPLES if "rule" in example or "rules" in example]
 GATES = [example for example in EXAMPLES if "gate" in example]
-PIPELINES = [example for example in EXAMPLES if example not in RULES + GATES]
+DESTINATIONS = [example for example in EXAMPLES if example.keys() & {"amounts", "checks"}]
+PIPELINES = [example for example in EXAMPLES if example not in RULES + GATES + DESTINATIONS]
 
 
 def exact(value: Any) -> Any:
@@ -50,6 +55,14 @@ def test_rules_give_the_result_that_the_page_shows(example: dict[str, Any]) -> N
 @pytest.mark.parametrize("example", GATES, ids=str)
 def test_eligibility_rules_give_the_verdict_that_the_page_shows(example: dict[str, Any]) -> None:
     assert EligibilityRules.from_mapping(example["gate"], {}).evaluate(example["order"]).verdict == example["result"]
+
+
+@pytest.mark.parametrize("example", DESTINATIONS, ids=lambda example: str(example)[:60])
+def test_parts_of_a_destinations_mapping_are_accepted(example: dict[str, Any]) -> None:
+    plan = AmountPlan.from_mapping(example.get("amounts", {}), {}, "docs/mapping.md")
+    assert plan == AmountPlan.from_mapping({}, {}, "the page shows the defaults")
+    if "checks" in example:
+        PayloadCheck(example["checks"], "items", TransformSettings(), PayloadHooks(), each_unit=False, where="the page")
 
 
 @pytest.mark.parametrize("example", PIPELINES, ids=lambda example: str(example)[:60])

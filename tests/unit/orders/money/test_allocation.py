@@ -46,11 +46,11 @@ def test_nothing_to_spread_over() -> None:
 
 
 def test_a_line_that_divides_stays_whole() -> None:
-    assert split_line(900, 3, 7, 2) == [(3, 300, 7, 2)]
+    assert split_line(900, 3, 7, 2) == [(3, 300, 7, 2, 0)]
 
 
 def test_a_line_that_does_not_divide_becomes_two_a_cent_apart() -> None:
-    assert split_line(1000, 3, 0, 0) == [(2, 333, 0, 0), (1, 334, 0, 0)]
+    assert split_line(1000, 3, 0, 0) == [(2, 333, 0, 0, 0), (1, 334, 0, 0, 0)]
 
 
 @given(amounts, st.integers(1, 10**7), amounts, amounts, st.booleans())

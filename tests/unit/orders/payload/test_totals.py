@@ -7,7 +7,7 @@ from typing import Any
 
 from order_relay.orders.mapping.canonical import CanonicalOrders, CanonicalReader
 from order_relay.orders.mapping.mapping_rules import merge_tables, parse_rules
-from order_relay.orders.payload.totals import check_totals
+from order_relay.orders.money.totals import check_totals
 
 ORDER: list[dict[str, Any]] = [
     {"target": "order_number", "path": "no"},

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from order_relay.errors import ConfigurationError, ValidationIssue
-from order_relay.orders.money.amounts import from_minor
 from order_relay.orders.payload.checks.card_fields import find_card_fields
 from order_relay.orders.payload.checks.money_check import MoneyCheck, Payload, payload_path, value_at
 from order_relay.orders.payload.hooks import PayloadHooks
@@ -77,9 +76,9 @@ class PayloadCheck:
         return {origin for origin in self._same.values() if not origin.startswith("settings.")}
 
     def issues(self, payload: Payload, orders: Mapping[str, Sequence[Any]], row: int) -> list[ValidationIssue]:
-        """All problems of a payload that the schema accepts. ``orders``: canonical columns, amounts in minor units."""
+        """All problems of a payload that the schema accepts. ``orders``: the columns that its rules read."""
         found = [*self._changed(payload, orders, row), *self._repeated(payload), *self._cards(payload)]
-        total, currency = from_minor(orders["total"][row], orders["scale"][row]), orders["currency"][row]
+        total, currency = orders["total"][row], orders["currency"][row]
         if self._money is not None:
             found += self._money.issues(payload, total, currency)
         if self._hooks.check_payload is not None:

@@ -8,15 +8,22 @@ from decimal import Decimal
 import pandas as pd
 
 from order_relay.errors import RecordRejectedError, ValidationIssue
-from order_relay.orders.mapping.canonical import CanonicalOrders, CanonicalReader
+from order_relay.orders.mapping.canonical import (
+    CHARGE_PREFIX,
+    LINE_MONEY,
+    CanonicalOrders,
+    CanonicalReader,
+    charge_columns,
+)
 from order_relay.orders.mapping.units import extended_amount
 from order_relay.orders.money.amounts import EXACT_CONTEXT, from_minor, to_minor
 from order_relay.orders.notes import OrderNote
-from order_relay.orders.payload.charges import CHARGE_PREFIX, charge_columns
 from order_relay.orders.schema.validator import field_name
 
 MAX_DECIMALS = 6
 """Maximum decimals of a unit price as entered; a price with more results from a division."""
+
+LINE_TAXES = "taxes of lines"
 
 RejectOrder = Callable[[int, str, str, str], None]
 
@@ -24,7 +31,8 @@ RejectOrder = Callable[[int, str, str, str], None]
 def check_totals(canonical: CanonicalOrders, reader: CanonicalReader) -> pd.DataFrame:
     """Check lines and totals, add to the issues, and return the lines that are items.
 
-    In the result ``quantity`` and ``extended`` (minor units) are ``int64``; ``unit_price`` is ``Decimal`` or ``None``.
+    In the result ``quantity`` and the amounts (minor units) are ``int64``; ``net`` is ``extended`` with the line's own
+    discount. ``unit_price`` is ``Decimal`` or ``None``.
     Lines of quantity 0 without an amount were cancelled: they are left out, and a note records it. The charges of the
     orders become minor units.
     """
@@ -34,7 +42,9 @@ def check_totals(canonical: CanonicalOrders, reader: CanonicalReader) -> pd.Data
 
     items = canonical.lines.loc[~canonical.lines["promotion"]].copy()
     items["extended"], items["quantity"], sent = _lines(items, canonical, reader, reject)
-    items = items.astype({"extended": "int64", "quantity": "int64"}).loc[sent]
+    items = items.astype(dict.fromkeys(("quantity", *LINE_MONEY), "int64")).loc[sent]
+    items["net"] = items["extended"] + items["discount"]
+    _line_parts(items, canonical, reader, reject)
     _repeated(items, reader, reject)
     _nothing_to_send(items, canonical, reader, reject)
     _promotions_with_quantity(canonical, reader)
@@ -96,6 +106,23 @@ def _lines(
         extended.append(amount)
         quantities.append(quantity)
     return extended, quantities, sent
+
+
+def _line_parts(items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalReader, reject: RejectOrder) -> None:
+    """Discounts and taxes of single lines."""
+    off = (items["discount"] > 0) | ((items["net"] < 0) & (items["extended"] >= 0)) | (items["tax"] < 0)
+    names = ("order", "position", "extended", "discount", "tax")
+    for row, position, *minor in zip(*(items.loc[off, name].tolist() for name in names), strict=True):
+        scale = canonical.orders["scale"][row]
+        extended, discount, tax = (from_minor(amount, scale) for amount in minor)
+        where = reader.line_pointer("discount", position)
+        if discount > 0:
+            reject(row, "discount_positive", where, f"is {discount}, but a discount must be negative or 0")
+        elif extended + discount < 0:
+            reject(row, "discount_too_large", where, f"is {discount}, but the line's amount is {extended}")
+        if tax < 0:
+            location = reader.line_pointer("tax", position)
+            reject(row, "negative_amount", location, f"is {tax}, but must not be negative")
 
 
 def _shown(column: str, value: Decimal | int, scale: int) -> Decimal:
@@ -191,8 +218,9 @@ def _totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: CanonicalRe
             _missing(row, reader.order_pointer(column), canonical, reject)
             canonical.unpriced.add(row)
     money = money.loc[~incomplete.any(axis=1)].astype("int64")
-    money["lines"] = items.groupby("order")["extended"].sum().reindex(money.index, fill_value=0)
-    money["together"] = money[["subtotal", "discount", "freight", "tax", *charges]].sum(axis=1)
+    for name, column in (("lines", "net"), (LINE_TAXES, "tax")):
+        money[name] = items.groupby("order")[column].sum().reindex(money.index, fill_value=0)
+    money["together"] = money[["subtotal", "discount", "freight", "tax", LINE_TAXES, *charges]].sum(axis=1)
     money["taken_off"] = -money["discount"] - money[charges].clip(upper=0).sum(axis=1)
     off = (
         (money["subtotal"] != money["lines"])
@@ -216,6 +244,7 @@ def _mismatches(minor: Mapping[str, int], scale: int, charges: Sequence[str]) ->
         "discount",
         "freight",
         "tax",
+        *([LINE_TAXES] if minor[LINE_TAXES] else ()),
         *(name.removeprefix(CHARGE_PREFIX) for name in charges if minor[name]),
     ]
     if minor["subtotal"] != minor["lines"]:
@@ -242,11 +271,12 @@ def _compute_totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: Can
     """Fill in the sums that the source does not state (no mapping rule). Sums that it states are only checked."""
     orders = canonical.orders
     if "subtotal" not in reader.targets:
-        sums = items.groupby("order")["extended"].sum()
+        sums = items.groupby("order")["net"].sum()
         _fill(orders, "subtotal", {row: int(sums.get(row, 0)) for row in known})
     if "total" not in reader.targets:
         parts = orders.loc[known, ["subtotal", "discount", "freight", "tax", *charge_columns(orders.columns)]].dropna()
-        _fill(orders, "total", {row: sum(parts.loc[row].tolist()) for row in parts.index})
+        taxes = items.groupby("order")["tax"].sum()
+        _fill(orders, "total", {row: sum(parts.loc[row].tolist()) + int(taxes.get(row, 0)) for row in parts.index})
 
 
 def _fill(frame: pd.DataFrame, name: str, values: dict[int, int]) -> None:

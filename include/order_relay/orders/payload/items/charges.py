@@ -1,7 +1,7 @@
 """Charges of an order besides freight and tax, such as a surcharge.
 
 A rule of a source's mapping with the target ``charges.NAME`` reads one charge; there may be any number. The setting
-``charges`` defines for each name how it is sent. A negative charge is a deduction and is spread like the discount.
+``charges`` defines for each name how it is sent. A negative charge is a deduction and is sent like the discount.
 """
 
 from __future__ import annotations
@@ -11,22 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from order_relay.errors import ConfigurationError
+from order_relay.orders.mapping.canonical import CHARGE_PREFIX, charge_columns
 from order_relay.orders.payload.transform_settings import ChargeSettings
 from order_relay.orders.suggestions import did_you_mean
 
-CHARGE_PREFIX = "charges."
-
-
-def charge_columns(columns: Iterable[Any]) -> list[str]:
-    """The names of the columns that hold charges."""
-    return [name for name in map(str, columns) if name.startswith(CHARGE_PREFIX)]
-
 
 @dataclass(frozen=True, slots=True)
-class ChargeItem:
-    """A charge that is sent as an item of its own; ``amount`` in minor units."""
+class ExtraItem:
+    """An amount of the order that is sent as an item of its own; ``amount`` in minor units, negative for a discount.
 
-    column: str
+    ``kind``: ``charge``, ``discount``, ``freight`` or ``tax``.
+    """
+
+    kind: str
     part_number: str
     name: str
     amount: int
@@ -53,11 +50,11 @@ class Charges:
             return -sum(amount for _, amount in amounts if amount < 0)
         return sum(amount for send, amount in amounts if send == way and amount > 0)
 
-    def items(self, orders: Mapping[str, Sequence[Any]], row: int) -> list[ChargeItem]:
+    def items(self, orders: Mapping[str, Sequence[Any]], row: int) -> list[ExtraItem]:
         """The charges of one order that are sent as items."""
         found = []
         for column, way in self._ways.items():
             name = column.removeprefix(CHARGE_PREFIX)
             if way.send == "item" and (amount := orders[column][row]) > 0:
-                found.append(ChargeItem(column, way.part_number or name, way.name or name, amount))
+                found.append(ExtraItem("charge", way.part_number or name, way.name or name, amount))
         return found

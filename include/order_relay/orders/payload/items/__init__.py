@@ -1,0 +1,1 @@
+"""The items of payloads: which amounts they carry, and their columns."""
