@@ -22,7 +22,6 @@ MAX_MODULES_OF = {"cli": 15, "versions": 1_000}
 NAMES_OF_VENDORS = {
     # corrects data of one vendor's orders that an earlier version wrote; migrations are never changed
     "order_relay/ledger/store/migrations/versions/v0012_parcels_and_numbers.py",
-    "order_relay/vendors/shiprush/connection.py",  # a pipeline's name as the example in its form
 }
 """Modules outside the vendors' folders that name one."""
 

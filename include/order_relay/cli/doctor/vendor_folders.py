@@ -9,9 +9,6 @@ from pathlib import Path
 from order_relay.cli.doctor.checks import CheckResult, fail, ok, warn
 from order_relay.vendors import VENDORS_VARIABLE, folder_problems, outside_vendors, vendor_module
 
-_MODULES = ("connection", "vendor", "endpoint", "probes", "access", "webhooks")
-"""The modules of a vendor's folder that are loaded by name."""
-
 _ENGINE = (
     "airflow",
     *(f"order_relay.{part}" for part in ("airflow", "cli", "endpoints", "ledger", "pipeline", "wiring")),
@@ -30,18 +27,16 @@ def vendor_folders() -> Iterator[CheckResult]:
 
 def _vendor(name: str, folder: Path) -> Iterator[CheckResult]:
     check = f"vendor {name}"
-    for part in _MODULES:
-        if (folder / f"{part}.py").exists():
-            try:
-                vendor_module(name, part)
-            except Exception as error:  # the module may raise anything
-                yield fail(
-                    check, f"{folder / part}.py cannot be imported: {type(error).__name__}: {error}", "correct it"
-                )
-                return
+    modules = [path for path in sorted(folder.glob("*.py")) if path.stem != "stand_in"]  # that is the sandbox's
+    for path in modules:
+        try:
+            vendor_module(name, path.stem)
+        except Exception as error:  # the module may raise anything
+            yield fail(check, f"{path} cannot be imported: {type(error).__name__}: {error}", "correct it")
+            return
     yield ok(check, f"loaded from {folder}")
-    for path in sorted(folder.glob("*.py")):
-        if path.stem not in ("endpoint", "stand_in") and (wrong := sorted(set(_engine_imports(path, name)))):
+    for path in modules:
+        if path.stem != "endpoint" and (wrong := sorted(set(_engine_imports(path, name)))):
             yield warn(
                 check,
                 f"{path.name} imports {', '.join(wrong)}",

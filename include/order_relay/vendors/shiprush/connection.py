@@ -44,7 +44,7 @@ class ShipRushSettings(ConnectionSettings):
         frozenset(),
         title="Pipelines",
         description="Pipelines whose orders are in the feed, separated by commas; empty: all",
-        examples=["supercat_to_shopatron"],
+        examples=["shop_to_oms"],
     )
     entered: Literal["imported", "ready"] = Field(
         "imported",
