@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
-from urllib.parse import quote, quote_plus
+from typing import Any, Protocol
+from urllib.parse import quote, quote_plus, urlencode
 
 import httpx
 
-from order_relay.errors import ConfigurationError, SourceAuthError
+from order_relay.errors import ConfigurationError, SourceAuthError, ThrottledError
 from order_relay.failpoints import failpoint
 from order_relay.http.auth.credentials import ClientCredentials, Credentials
-from order_relay.http.auth.oauth import MAX_TOKEN_RESPONSE_BYTES, TokenAndLifetime, TokenCache
+from order_relay.http.auth.oauth import MAX_TOKEN_RESPONSE_BYTES, TokenAndLifetime, TokenCache, check_token_status
+from order_relay.http.json.strict_json import read_object
 from order_relay.http.reading.bodies import read_whole
 from order_relay.http.reading.client import VendorClient
+from order_relay.http.throttle import is_throttling, retry_after_s
+from order_relay.orders.json_text import encode
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,30 @@ class QueryKey:
         return (self.key,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IssuedToken:
-    """A token that ``issue`` requests from the vendor, sent in ``header``. ``secrets``: no message may contain them."""
+    """A token that the vendor issues in its own way, sent in ``header``.
 
-    issue: Callable[[VendorClient, httpx.Client], TokenAndLifetime] = field(repr=False)
+    ``document`` is sent to ``url`` by POST; ``read`` finds token and lifetime in the JSON object of the response.
+    ``secrets``: no message may contain them. ``check``: the settings to check if the request is refused.
+    """
+
+    url: str
+    document: Any = field(repr=False)
+    read: Callable[[dict[str, Any]], TokenAndLifetime]
     secrets: tuple[str, ...] = field(repr=False)
     header: str = "Authorization"
     scheme: str = "Bearer"
+    check: str
+
+    def issue(self, server: VendorClient, client: httpx.Client) -> TokenAndLifetime:
+        """A new token. Raises ``ConfigurationError``, ``ThrottledError``, ``TransientError``."""
+        headers = {"Content-Type": "application/json"}
+        status, received, body = _post(server, client, self.url, headers, encode(self.document))
+        if is_throttling(status, received):
+            raise ThrottledError("the token URL asked to slow down", retry_after_s(received))
+        check_token_status(status, self.check)
+        return self.read(read_object(body, "the response of the token URL"))
 
 
 Auth = Credentials | QueryKey | IssuedToken
@@ -71,9 +90,9 @@ def open_authorizer(auth: Auth, server: VendorClient, client: httpx.Client) -> A
     """The authorizer of a client. Tokens are requested with the same client."""
     hidden = spellings(*auth.secrets)
     if isinstance(auth, IssuedToken):
-        return _Renewing(partial(auth.issue, server, client), auth.header, auth.scheme, hidden)
+        return _Renewing(partial(_issued, auth.issue, server, client), auth.header, auth.scheme, hidden)
     if isinstance(auth, ClientCredentials):
-        return _Renewing(partial(_request_token, auth, server, client), "Authorization", "Bearer", hidden)
+        return _Renewing(partial(_issued, partial(_granted, auth), server, client), "Authorization", "Bearer", hidden)
     if isinstance(auth, QueryKey):
         return _Constant(Grant(query={auth.parameter: auth.key}, secrets=hidden))
     return _Constant(Grant(auth.headers, secrets=hidden))
@@ -129,14 +148,28 @@ class _Renewing:
         return Grant({self._header: f"{self._scheme} {token}".strip()}, secrets=hidden)
 
 
-def _request_token(auth: ClientCredentials, server: VendorClient, client: httpx.Client) -> TokenAndLifetime:
-    headers, form = auth.request()
-    limit = MAX_TOKEN_RESPONSE_BYTES
-    stream = client.stream("POST", auth.token_url, data=form, headers=headers)
+Issue = Callable[[VendorClient, httpx.Client], TokenAndLifetime]
+
+
+def _issued(issue: Issue, server: VendorClient, client: httpx.Client) -> TokenAndLifetime:
     try:
-        with failpoint("source token"), server.reading(), stream as response:
-            is_read = response.status_code in (200, 201)
-            body = read_whole(server.body(response, limit), limit) if is_read else b""
-        return auth.read(response.status_code, response.headers, body)
+        return issue(server, client)
     except ConfigurationError as error:
         raise SourceAuthError(str(error)) from None
+
+
+def _granted(auth: ClientCredentials, server: VendorClient, client: httpx.Client) -> TokenAndLifetime:
+    headers, form = auth.request()
+    return auth.read(*_post(server, client, auth.token_url, headers, urlencode(form).encode()))
+
+
+def _post(
+    server: VendorClient, client: httpx.Client, url: str, headers: Mapping[str, str], content: bytes
+) -> tuple[int, httpx.Headers, bytes]:
+    """Status, headers and body of the response of a token URL; the body only of a success."""
+    limit = MAX_TOKEN_RESPONSE_BYTES
+    stream = client.stream("POST", url, content=content, headers=headers)
+    with failpoint("source token"), server.reading(), stream as response:
+        is_read = response.status_code in (200, 201)
+        body = read_whole(server.body(response, limit), limit) if is_read else b""
+        return response.status_code, response.headers, body

@@ -95,10 +95,7 @@ def parse_token_response(status: int, body: bytes, *, lifetime_s: float, check: 
     ``lifetime_s`` is the default if the response states none; ``check`` names the settings to check if it was refused.
     Raises ``ConfigurationError`` if the credentials or the URL are refused, otherwise ``TransientError``.
     """
-    if status >= 500 or status == 408:
-        raise TransientError(f"the token URL answered HTTP {status}")
-    if status not in (200, 201):
-        raise ConfigurationError(f"the token URL answered HTTP {status}: check {check}")
+    check_token_status(status, check)
     try:
         document: Any = msgspec.json.decode(body)
     except (ValueError, RecursionError):
@@ -107,6 +104,14 @@ def parse_token_response(status: int, body: bytes, *, lifetime_s: float, check: 
     if not is_usable_token(token):
         raise TransientError("the response of the token URL has no usable access_token")
     return str(token), _lifetime(document.get("expires_in"), lifetime_s)
+
+
+def check_token_status(status: int, check: str) -> None:
+    """Raise the errors of ``parse_token_response`` for a status that is not a success."""
+    if status >= 500 or status == 408:
+        raise TransientError(f"the token URL answered HTTP {status}")
+    if status not in (200, 201):
+        raise ConfigurationError(f"the token URL answered HTTP {status}: check {check}")
 
 
 def is_usable_token(token: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -15,28 +16,30 @@ from order_relay.orders.messages import SourceOrder
 
 
 class Reply:
-    """A response with a status from 200 to 299."""
+    """A response with a status from 200 to 299. ``sent_at``, ``answered_at``: times of our clock, UTC."""
 
-    def __init__(self, server: VendorClient, response: httpx.Response) -> None:
+    def __init__(self, server: VendorClient, response: httpx.Response, sent_at: datetime) -> None:
         self.server = server
-        self._response = response
+        self.response = response
+        self.sent_at = sent_at
+        self.answered_at = datetime.now(UTC)
 
     @property
     def headers(self) -> httpx.Headers:
         """The headers; names are case-insensitive."""
-        return self._response.headers
+        return self.response.headers
 
     @property
     def is_empty(self) -> bool:
         """Whether the response states that it has no body."""
-        return self._response.status_code == 204 or self.headers.get("content-length") == "0"
+        return self.response.status_code == 204 or self.headers.get("content-length") == "0"
 
     @property
     def next_link(self) -> str:
         """The absolute URL of the header ``Link`` with ``rel="next"`` (RFC 8288), or empty."""
-        link = self._response.links.get("next", {}).get("url")
+        link = self.response.links.get("next", {}).get("url")
         try:
-            return str(self._response.url.join(link)) if link else ""
+            return str(self.response.url.join(link)) if link else ""
         except (ValueError, httpx.InvalidURL):
             raise MalformedResponseError("the header Link of the response does not hold a URL") from None
 
@@ -45,8 +48,8 @@ class Reply:
 
         Raises ``MalformedResponseError`` if it is of another type, truncated, or larger than ``size_limit_bytes``.
         """
-        check_headers(self._response)
-        return read_whole(self.server.body(self._response), self.server.settings.size_limit_bytes, opening)
+        check_headers(self.response)
+        return read_whole(self.server.body(self.response), self.server.settings.size_limit_bytes, opening)
 
 
 def parse_order(reply: Reply) -> SourceOrder:

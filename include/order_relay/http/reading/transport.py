@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Generic, TypeVar
 
@@ -26,7 +27,7 @@ from order_relay.errors import (
 from order_relay.failpoints import failpoint
 from order_relay.http.auth.authorizer import Auth, Grant, open_authorizer
 from order_relay.http.reading.client import UnreachableError, VendorClient
-from order_relay.http.reading.reply import Reply, ignore_body
+from order_relay.http.reading.reply import Reply
 from order_relay.http.reading.status_table import StatusTable
 from order_relay.http.throttle import Throttle
 from order_relay.orders.json_text import encode
@@ -143,12 +144,25 @@ class Transport:
             _Request(method=method, url=self._url(path), parse=parse, headers=headers, body=encode(document))
         )
 
-    def post_once(self, path: str, query: Query, body: bytes, media: str) -> None:
-        """POST once; the response's body is not read. Raises the errors of ``write``; throttling is not waited for."""
+    def send_once(
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[Reply], T],
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> T:
+        """A request that is not repeated; throttling is not waited for. Raises the errors of ``read`` or ``write``.
+
+        A ``body`` needs the header ``Content-Type``; a request with one counts as a write.
+        """
         self._throttle.turn()
-        headers = {"Content-Type": media}
         url = self._url(path)
-        self._authorized(_Request(method="POST", url=url, parse=ignore_body, query=query, headers=headers, body=body))
+        return self._authorized(
+            _Request(method=method, url=url, parse=parse, query=query or {}, headers=headers or {}, body=body)
+        )
 
     def is_own(self, path: str) -> bool:
         """Whether a path or URL is on the connection's server. Credentials are sent with each request."""
@@ -204,11 +218,12 @@ class Transport:
             content=request.body,
             headers={**request.headers, **grant.headers},
         )
+        sent_at = datetime.now(UTC)
         server = replace(self._server, hide=(*grant.secrets, *self._server.hide))
         try:
             with failpoint(f"source {request.method}"), server.reading(), stream as response:
                 self._check_status(server, response, request)
-                return request.parse(Reply(server, response))
+                return request.parse(Reply(server, response, sent_at))
         except (ThrottledError, UnreachableError):
             raise
         except TransientError as error:
@@ -220,10 +235,10 @@ class Transport:
         status = response.status_code
         if 200 <= status < 300:
             return
-        if status in (404, 410):
-            raise NotFoundError
-        is_locked = status == 403 and "retry-after" not in response.headers  # the account has just been served
         member = self._statuses.message_member
+        if status in (404, 410):
+            raise NotFoundError(f"{self.name} answered HTTP {status}{server.error_excerpt(response, member)}")
+        is_locked = status == 403 and "retry-after" not in response.headers  # the account has just been served
         if request.body is not None and (status in REFUSING or is_locked):
             raise RequestRefusedError(f"HTTP {status}{server.error_excerpt(response, member)}")
         if status == 401:

@@ -43,10 +43,10 @@ class AcommerceClient:
         """
         query = [("since", utc_text(since)), *self._settings.query.items()]
         url = f"{self._url}?{urlencode(query)}"
-        pages = PageSequence(self._settings, url)
+        pages = PageSequence(self._settings, url, self._transport.is_own)
         while url:
             try:
-                reply = self._transport.get(url, None, self._settings.headers)
+                reply = self._transport.get(url, self._settings.headers)
             except ConfigurationError as error:
                 pages.check_missing(error)
                 return
@@ -60,7 +60,7 @@ class AcommerceClient:
         if not 1 <= len(ids) <= IDS_PER_CALL:
             raise ValueError(f"from 1 to {IDS_PER_CALL} ids per call")
         query = [*(("id", order_id) for order_id in ids), *self._settings.query.items()]
-        return _page(self._transport.get(f"{self._url}/id", query, self._settings.headers, patient=False))
+        return _page(self._transport.request("GET", f"{self._url}/id", query, self._settings.headers))
 
 
 def _page(reply: StatusReply) -> StatusPage:

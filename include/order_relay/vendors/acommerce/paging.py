@@ -5,10 +5,9 @@ Facts and assumptions: docs/vendors/acommerce.md, "Facts", pages.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
-import httpx
 
 from order_relay.errors import ConfigurationError, MalformedResponseError
 from order_relay.vendors.acommerce.connection import AcommerceSettings
@@ -17,10 +16,11 @@ MAX_PAGES = 100_000
 
 
 class PageSequence:
-    """The pages of one list. ``url`` is the first page's."""
+    """The pages of one list. ``url`` is the first page's; ``is_own`` tells whether a URL is on the account's host."""
 
-    def __init__(self, settings: AcommerceSettings, url: str) -> None:
+    def __init__(self, settings: AcommerceSettings, url: str, is_own: Callable[[str], bool]) -> None:
         self._settings = settings
+        self._is_own = is_own
         self._url = url
         self._number = 1
         self._visited = {url}
@@ -82,7 +82,7 @@ class PageSequence:
 
     def _check_host(self, url: str) -> None:
         """The token is sent with each request, so only to the host that it is for."""
-        if _origin(url) != _origin(self._settings.base_url):
+        if not self._is_own(url):
             raise MalformedResponseError(
                 "aCommerce's next page is on another host than the connection's; it was not requested"
             )
@@ -99,11 +99,3 @@ class PageSequence:
 
 def _identity(record: Any) -> str:
     return str(record.get("orderId")) if isinstance(record, dict) else repr(record)[:200]
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except (ValueError, httpx.InvalidURL):
-        raise MalformedResponseError("the URL of aCommerce's next page is invalid") from None

@@ -5,47 +5,30 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
-from order_relay.errors import RecordRejectedError, SourceAuthError, ThrottledError, TransientError
-from order_relay.failpoints import failpoint
-from order_relay.http.auth import oauth
-from order_relay.http.json.strict_json import read_object
-from order_relay.http.reading.bodies import read_whole
-from order_relay.http.reading.client import VendorClient
-from order_relay.http.throttle import retry_after_s
+from order_relay.errors import RecordRejectedError, TransientError
+from order_relay.http.auth.authorizer import IssuedToken
+from order_relay.http.auth.oauth import TokenAndLifetime, is_usable_token
 from order_relay.orders.fulfilment.status_records import parse_timestamp
-from order_relay.orders.json_text import encode
 from order_relay.vendors.acommerce.connection import AcommerceSettings
 
 DEFAULT_LIFETIME_S = 3300.0
 """Used if the response states no usable expiry: public clients keep a token for 55 minutes (seen)."""
 
 
-def fetch_token(settings: AcommerceSettings, server: VendorClient, client: httpx.Client) -> oauth.TokenAndLifetime:
-    """A new token. Raises ``SourceAuthError``, ``ThrottledError``, ``TransientError``."""
-    body = encode({"auth": {"apiKeyCredentials": {"username": settings.login, "apiKey": settings.api_key}}})
-    url, headers = f"{settings.auth_url}/identity/token", {"Content-Type": "application/json"}
-    with (
-        failpoint("source token"),
-        server.reading(),
-        client.stream("POST", url, content=body, headers=headers) as response,
-    ):
-        status = response.status_code
-        if status == 429:
-            raise ThrottledError("aCommerce's token URL asked to slow down", retry_after_s(response.headers))
-        if status >= 500 or status == 408:
-            raise TransientError(f"aCommerce's token URL answered HTTP {status}")
-        if status not in (200, 201):
-            raise SourceAuthError(
-                f"aCommerce's token URL answered HTTP {status}: check auth_url, user name and API key"
-            )
-        limit = oauth.MAX_TOKEN_RESPONSE_BYTES
-        document = read_object(read_whole(server.body(response, limit), limit), "the token response")
-    return read_token(document, datetime.now(UTC))
+def credentials(settings: AcommerceSettings) -> IssuedToken:
+    """The token of an account."""
+    return IssuedToken(
+        url=f"{settings.auth_url}/identity/token",
+        document={"auth": {"apiKeyCredentials": {"username": settings.login, "apiKey": settings.api_key}}},
+        read=lambda document: read_token(document, datetime.now(UTC)),
+        secrets=(settings.api_key, settings.login),
+        header="X-Subject-Token",
+        scheme="",
+        check="auth_url, user name and API key",
+    )
 
 
-def read_token(document: dict[str, Any], now: datetime) -> oauth.TokenAndLifetime:
+def read_token(document: dict[str, Any], now: datetime) -> TokenAndLifetime:
     """Token and lifetime. An older form of the response has no ``token`` wrapper (seen in a public test).
 
     Raises ``TransientError`` if there is no usable token.
@@ -53,7 +36,7 @@ def read_token(document: dict[str, Any], now: datetime) -> oauth.TokenAndLifetim
     wrapper = document.get("token")
     fields = wrapper if isinstance(wrapper, dict) else document
     token = fields.get("token_id")
-    if not oauth.is_usable_token(token):
+    if not is_usable_token(token):
         raise TransientError("the response of aCommerce's token URL has no usable token_id")
     try:
         expires_at = parse_timestamp(fields.get("expires_at"), "/expires_at")

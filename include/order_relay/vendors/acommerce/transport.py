@@ -1,35 +1,27 @@
-"""Single requests to aCommerce: authorized, checked and bounded; requested pauses are waited for.
+"""Single requests to aCommerce: the kit's, with the vendor's token, statuses and clock.
 
 Statuses are read as HTTP defines them, because errors are not documented (docs/vendors/acommerce.md, "Facts").
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-import httpx
-
-from order_relay.backoff import backoff
-from order_relay.errors import MalformedResponseError, SourceAuthError, ThrottledError
-from order_relay.failpoints import failpoint
-from order_relay.http.auth.oauth import TokenCache
+from order_relay.errors import ConfigurationError, MalformedResponseError
 from order_relay.http.json.strict_json import NUMBER_OUT_OF_RANGE, read_value
 from order_relay.http.reading.bodies import check_headers
 from order_relay.http.reading.client import VendorClient
+from order_relay.http.reading.reply import Reply
 from order_relay.http.reading.status_table import StatusTable
+from order_relay.http.reading.transport import NotFoundError, Query, ReadLimits, RequestRefusedError, Transport
 from order_relay.orders.json_text import encode
 from order_relay.vendors.acommerce.connection import AcommerceSettings
-from order_relay.vendors.acommerce.token import fetch_token
-
-FIRST_PAUSE_S = 5.0
-"""Pause after a throttling response that names none; doubled each time."""
+from order_relay.vendors.acommerce.token import credentials
 
 CLOCK_TOLERANCE_S = 2.0
 """Smaller clock differences are ignored: the ``Date`` header has whole seconds."""
@@ -37,13 +29,11 @@ CLOCK_TOLERANCE_S = 2.0
 STATUSES = StatusTable(
     auth=(403,),
     auth_hint="check channel or partner",
-    configuration=(400, 404, 405, 501),
+    configuration=(400, 405, 501),
     configuration_hint="check the host, auth_url, and channel or partner",
     message_member="message",
 )
-"""501 is seen in older public tests; a 401 is handled by renewing the token."""
-
-_TRIES = 6
+"""501 is seen in older public tests."""
 
 
 @dataclass(frozen=True)
@@ -58,96 +48,59 @@ class StatusReply:
     asked_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    method: str
-    url: str
-    query: list[tuple[str, str]] | None
-    headers: Mapping[str, str]
-    document: Any = None
-
-
 class AcommerceTransport:
     """The requests of one client; for one thread."""
 
     def __init__(self, settings: AcommerceSettings) -> None:
-        self._settings = settings
         secrets = tuple(filter(None, (settings.api_key, settings.login, settings.hook_secret)))
-        self._server = VendorClient("aCommerce", settings, secrets)
-        self._client = self._server.open_client(connections=2)
-        self._tokens = TokenCache(partial(fetch_token, settings, self._server, self._client))
+        server = VendorClient("aCommerce", settings, secrets)
+        limits = ReadLimits(max_wait_s=settings.max_wait_s, parallel=1)
+        self._kit = Transport(server, credentials(settings), STATUSES, limits)
+        self.is_own = self._kit.is_own
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._kit.close()
 
-    def get(
-        self,
-        url: str,
-        query: list[tuple[str, str]] | None = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        patient: bool = True,
-    ) -> StatusReply:
-        """A JSON value. If ``patient``, requested pauses are waited for, up to ``max_wait_s`` in total.
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> StatusReply:
+        """A JSON value. Requested pauses are waited for, up to ``max_wait_s``.
 
         Raises ``SourceAuthError``, ``ConfigurationError``, ``ThrottledError``, ``MalformedResponseError``,
         ``TransientError``.
         """
-        waited_s = 0.0
-        for retry in range(_TRIES):
-            try:
-                return self.request("GET", url, query, headers)
-            except ThrottledError as error:
-                pause_s = error.wait_s if error.wait_s is not None else backoff(FIRST_PAUSE_S, retry, math.inf)
-                waited_s += pause_s
-                if not patient or waited_s > self._settings.max_wait_s or retry == _TRIES - 1:
-                    raise
-                time.sleep(pause_s)
-        raise AssertionError("unreachable")
+        return _checked(partial(self._kit.read, url, _parse, None, headers))
 
     def request(
         self,
         method: str,
         url: str,
-        query: list[tuple[str, str]] | None = None,
+        query: Query | None = None,
         headers: Mapping[str, str] | None = None,
         document: Any = None,
     ) -> StatusReply:
-        """One request, repeated once with a new token after a 401. Raises the errors of ``get``."""
-        request = _Request(method=method, url=url, query=query, headers=headers or {}, document=document)
-        token = self._tokens.get()
-        reply = self._send(request, token) or self._send(request, self._tokens.replace(token))
-        if reply is None:
-            raise SourceAuthError("aCommerce refused a new token (HTTP 401): edit the connection")
-        return reply
+        """One request; requested pauses are not waited for.
 
-    def _send(self, request: _Request, token: str) -> StatusReply | None:
-        """``None`` if the token was refused."""
-        headers = {**request.headers, "X-Subject-Token": token}
-        if request.document is not None:
-            headers["Content-Type"] = "application/json"
-        content = None if request.document is None else encode(request.document)
-        params = httpx.QueryParams([*request.query]) if request.query else None
-        sent = datetime.now(UTC)
-        with (
-            failpoint(f"source {request.method}"),
-            self._server.reading(),
-            self._client.stream(
-                request.method, request.url, params=params, content=content, headers=headers
-            ) as response,
-        ):
-            answered = datetime.now(UTC)
-            if response.status_code == 401:
-                return None
-            if not 200 <= response.status_code < 300:
-                raise STATUSES.error(self._server, response)
-            body = b"" if response.status_code == 204 else b"".join(self._server.body(response))
-            if body.strip():
-                check_headers(response)
-            link = response.links.get("next", {}).get("url")
-            next_url = str(response.url.join(link)) if link else ""
-            return StatusReply(_value(body), next_url, asked_at(sent, answered, response.headers))
+        Raises the errors of ``get``, and ``OutcomeUnknownError`` if a document was sent without a usable response.
+        """
+        body = None if document is None else encode(document)
+        given = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
+        return _checked(partial(self._kit.send_once, method, url, _parse, query=query, headers=given, body=body))
+
+
+def _checked(request: Callable[[], StatusReply]) -> StatusReply:
+    try:
+        return request()
+    except NotFoundError as error:
+        raise ConfigurationError(f"{error}: {STATUSES.configuration_hint}") from None
+    except RequestRefusedError as error:
+        raise ConfigurationError(f"aCommerce refused the request ({error}): {STATUSES.configuration_hint}") from None
+
+
+def _parse(reply: Reply) -> StatusReply:
+    body = b"".join(reply.server.body(reply.response))
+    if body.strip():
+        check_headers(reply.response)
+    return StatusReply(_value(body), reply.next_link, asked_at(reply.sent_at, reply.answered_at, reply.headers))
 
 
 def asked_at(sent: datetime, answered: datetime, headers: Mapping[str, str]) -> datetime:

@@ -57,7 +57,7 @@ class WebhookClient:
     def register(self, name: str, url: str) -> dict[str, Any]:
         """Register ``url`` for deliveries signed with the connection's secret.
 
-        Raises the errors of ``AcommerceTransport.get``.
+        Raises the errors of ``AcommerceTransport.request``.
         """
         hook = {
             "name": name,
@@ -77,7 +77,7 @@ class WebhookClient:
         return [_without_secret(hook) for hook in value]
 
     def delete(self, hook_id: str) -> None:
-        """Delete a webhook. Raises ``ValueError`` for an invalid id, and the errors of ``AcommerceTransport.get``."""
+        """Delete a webhook. Raises ``ValueError`` for an invalid id, and the errors of ``register``."""
         if not _HOOK_ID.fullmatch(hook_id):
             raise ValueError("not a webhook id (letters, digits, dots, dashes and underscores)")
         self._transport.request("DELETE", f"{self._url}/{hook_id}")

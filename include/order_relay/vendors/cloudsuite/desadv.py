@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from order_relay.errors import RecordRejectedError
 from order_relay.http.reading.acknowledging import ACCEPTED, NOT_FOUND, SHOP_CANCELLED
+from order_relay.http.reading.reply import ignore_body
 from order_relay.http.reading.transport import NotFoundError, RequestRefusedError
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.json_text import encode
@@ -42,7 +43,7 @@ def send_desadv(
 
     A refusal therefore counts as accepted if the message was already sent without a response (``silent``). Refused
     here if the order lacks its ERP number, or a shipped line is unknown or lacks its number. Raises
-    ``OutcomeUnknownError`` without a usable response, and the errors of ``Transport.post_once``.
+    ``OutcomeUnknownError`` without a usable response, and the errors of ``Transport.send_once``.
     """
     order = shop.read(order_id)
     if order is None or is_cancelled(order):
@@ -57,7 +58,9 @@ def send_desadv(
     body, media = (encode(message), "application/json") if as_json else (to_xml(message), "application/xml")
     try:
         number = settings.desadv_shop or str(order.document.get("webshop"))
-        shop.transport.post_once(PATH, {"shop": number, "user": str(settings.desadv_user)}, body, media)
+        query = {"shop": number, "user": str(settings.desadv_user)}
+        headers = {"Content-Type": media}
+        shop.transport.send_once("POST", PATH, ignore_body, query=query, headers=headers, body=body)
     except NotFoundError:
         return Acknowledgement(False, "the shop does not accept delivery messages (HTTP 404)")
     except RequestRefusedError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from dataclasses import replace
 from urllib.parse import quote
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from order_relay.errors import SourceAuthError, ThrottledError, TransientError
-from order_relay.http.auth.authorizer import Auth, QueryKey, open_authorizer, request_headers
+from order_relay.http.auth.authorizer import Auth, IssuedToken, QueryKey, open_authorizer, request_headers
 from order_relay.http.auth.credentials import ClientCredentials, api_key, basic_auth, bearer
 from order_relay.http.reading.reply import parse_order
 from order_relay.http.reading.status_table import StatusTable
@@ -153,6 +154,37 @@ def test_what_the_token_url_answers(answer, error):
     with pytest.raises(error) as caught:
         grants.grant()
     assert SECRET not in str(caught.value)
+
+
+def issued() -> IssuedToken:
+    return IssuedToken(
+        url=TOKEN_URL,
+        document={"key": SECRET},
+        read=lambda document: (document["token"], 60.0),
+        secrets=(SECRET,),
+        header="X-Token",
+        scheme="",
+        check="user name and API key",
+    )
+
+
+def test_a_token_may_be_issued_in_the_vendors_own_way():
+    seen = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if str(request.url) == TOKEN_URL:
+            seen.append(json.loads(request.content))
+            return httpx.Response(201, json={"token": "t1"})
+        seen.append(request.headers["X-Token"])
+        return OK
+
+    transport(issued(), handler).read("order/1", parse_order)
+    assert seen == [{"key": SECRET}, "t1"]
+
+
+def test_a_refusal_of_the_vendors_own_way_names_what_to_check():
+    with pytest.raises(SourceAuthError, match="HTTP 403: check user name and API key"):
+        transport(issued(), lambda _: httpx.Response(403)).read("order/1", parse_order)
 
 
 def test_headers_for_a_users_own_tasks():

@@ -18,7 +18,7 @@ from order_relay.errors import (
 )
 from order_relay.http.auth.credentials import bearer
 from order_relay.http.reading.client import UnreachableError
-from order_relay.http.reading.reply import parse_order, parse_order_if_any, parse_value
+from order_relay.http.reading.reply import ignore_body, parse_order, parse_order_if_any, parse_value
 from order_relay.http.reading.status_table import StatusTable
 from order_relay.http.reading.transport import (
     NotFoundError,
@@ -113,12 +113,17 @@ def test_a_request_to_slow_down_is_waited_for_and_repeated():
     assert seen[0].headers["Content-Type"] == "application/json"
 
 
+def post(server: Transport) -> None:
+    headers = {"Content-Type": "application/xml"}
+    server.send_once("POST", "message", ignore_body, query={"shop": 1}, headers=headers, body=b"<x/>")
+
+
 def test_a_post_is_never_repeated():
     handler, seen = answering(httpx.Response(429, headers=NO_WAIT), httpx.Response(200))
     with pytest.raises(ThrottledError):
-        transport(handler).post_once("message", {"shop": 1}, b"<x/>", "application/xml")
+        post(transport(handler))
     assert len(seen) == 1
-    transport(handler).post_once("message", {"shop": 1}, b"<x/>", "application/xml")
+    post(transport(handler))
     assert (str(seen[1].url), seen[1].content) == ("https://vendor.example/api/message?shop=1", b"<x/>")
 
 
