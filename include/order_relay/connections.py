@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,13 +83,6 @@ class Connection:
             raise self.wrong(name, "must be text")
         return str(value)
 
-    def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
-        """An extra that holds one of the ``allowed`` values."""
-        text = self.text(name, default)
-        if text not in allowed:
-            raise self.wrong(name, f"must be one of {', '.join(allowed)}")
-        return text
-
     def number(self, name: str, default: float, *, minimum: float = 0.0, maximum: float = 1e9) -> float:
         """An extra as a number within bounds; Airflow's forms store numbers as text."""
         raw = self.extra.get(name)
@@ -126,18 +119,6 @@ class Connection:
         if raw in (True, "true", "True", "1", 1):
             return True
         raise self.wrong(name, "must be true or false")
-
-    def mapping(self, name: str) -> dict[str, str]:
-        """An extra as a flat object with text values; Airflow's forms store it as JSON text."""
-        raw = self.extra.get(name) or {}
-        if isinstance(raw, str):
-            try:
-                raw = json.loads(raw)
-            except ValueError:
-                raise self.wrong(name, "must be a JSON object") from None
-        if not isinstance(raw, Mapping) or not all(isinstance(v, str) for v in raw.values()):
-            raise self.wrong(name, "must be an object with text values only")
-        return dict(raw)
 
     def fingerprint(self) -> str:
         """A hash that changes when any field changes, to suspend a pipeline until its connection is edited."""

@@ -989,4 +989,21 @@ BREAKAGES: tuple[Breakage, ...] = (
         "            if first is None:\n",
         ("tests/vendors/test_folders.py::test_two_folders_cannot_have_a_vendor_of_one_name",),
     ),
+    Breakage(
+        "show credentials in representations of settings",
+        "http/connection_settings.py",
+        "Secret = Annotated[str, Field(repr=False)]",
+        "Secret = Annotated[str, Field(repr=True)]",
+        ("tests/vendors/test_connections.py::test_settings_cannot_be_changed_and_are_valid_by_default",),
+    ),
+    Breakage(
+        "keep pydantic's error, which holds the values, at an error about a connection",
+        "http/connection_settings.py",
+        "            first = error.errors(include_url=False, include_input=False)[0]\n",
+        (
+            "            first = error.errors(include_url=False, include_input=False)[0]\n"
+            '            raise connection.wrong(str(first["loc"][0]), _problem(first["type"], FieldInfo())) from error\n'
+        ),
+        ("tests/unit/http/test_connection_settings.py::test_a_wrong_field_is_named_with_its_problem",),
+    ),
 )

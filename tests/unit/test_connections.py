@@ -46,9 +46,6 @@ WRONG: list[tuple[str, Any, Callable[[Connection], Any]]] = [
     ("manufacturer_id", "1.5", lambda c: c.integer("manufacturer_id", minimum=1)),
     ("manufacturer_id", 0, lambda c: c.integer("manufacturer_id", minimum=1)),
     ("trust_env", "maybe", lambda c: c.flag("trust_env")),
-    ("headers", "[1]", lambda c: c.mapping("headers")),
-    ("headers", "{", lambda c: c.mapping("headers")),
-    ("headers", {"X-A": 1}, lambda c: c.mapping("headers")),
 ]
 
 
@@ -58,13 +55,12 @@ def test_a_wrong_extra_is_refused_by_name(name: str, value: Any, read: Callable[
         read(make(extra={name: value}))
 
 
-def test_forms_give_numbers_flags_and_objects_as_text() -> None:
-    extra = {"timeout_s": "2.5", "manufacturer_id": "1042", "trust_env": "true", "headers": '{"X-A": "b"}'}
+def test_forms_give_numbers_and_flags_as_text() -> None:
+    extra = {"timeout_s": "2.5", "manufacturer_id": "1042", "trust_env": "true"}
     connection = make(extra=extra)
     assert connection.number("timeout_s", 60) == 2.5
     assert connection.integer("manufacturer_id", minimum=1) == 1042
     assert connection.flag("trust_env")
-    assert connection.mapping("headers") == {"X-A": "b"}
 
 
 def test_what_is_absent_has_its_default() -> None:
@@ -73,7 +69,6 @@ def test_what_is_absent_has_its_default() -> None:
     assert connection.number("timeout_s", 60) == 60
     assert connection.integer("catalog_id", minimum=0, default=0) == 0
     assert not connection.flag("trust_env")
-    assert connection.mapping("headers") == {}
 
 
 def test_neither_repr_nor_fingerprint_shows_a_secret() -> None:

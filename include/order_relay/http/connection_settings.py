@@ -130,10 +130,11 @@ def _problem(kind: str, field: FieldInfo) -> str:
 
 
 def _bounds(field: FieldInfo) -> tuple[Any, Any]:
-    """The narrowest bounds: a field may be narrowed where it is used."""
     lower = [found.ge for found in field.metadata if isinstance(found, Ge)]
     upper = [found.le for found in field.metadata if isinstance(found, Le)]
-    return max(lower, default=None), min(upper, default=None)  # type: ignore[type-var]
+    if len(lower) > 1 or len(upper) > 1:
+        raise TypeError(f"{field.title}: bounds are declared twice, and pydantic checks only one of them")
+    return next(iter(lower), None), next(iter(upper), None)
 
 
 def _fragment(field: FieldInfo) -> dict[str, Any]:
@@ -226,8 +227,6 @@ MaxWait = Annotated[
         le=3600,
     ),
 ]
-RequestsPerS = Annotated[float, Field(title="Requests per second", ge=0, le=100_000)]
-"""0: unlimited."""
 
 
 class NetworkSettings(ConnectionSettings):

@@ -63,7 +63,7 @@ def test_everything_as_texts_from_a_form():
         ({"extra": {"manufacturer_id": 0}}, "manufacturer_id"),
         ({"extra": {"catalog_id": "x"}}, "catalog_id"),
         ({"extra": {"catalog_id": -1}}, "catalog_id"),
-        ({"extra": {"timeout_s": 0}}, "timeout_s"),
+        ({"extra": {"timeout_s": 0.5}}, "timeout_s"),
         ({"extra": {"connections": 0}}, "connections"),
         ({"extra": {"requests_per_s": -1}}, "requests_per_s"),
         ({"extra": {"search_by": "magic"}}, "search_by"),

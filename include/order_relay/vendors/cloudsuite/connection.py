@@ -13,7 +13,6 @@ from order_relay.http.connection_settings import (
     FieldError,
     HttpSettings,
     MaxWait,
-    RequestsPerS,
     Secret,
     SizeLimit,
     Timeout,
@@ -125,8 +124,12 @@ class CloudSuiteSettings(HttpSettings):
         ge=0,
         le=60,
     )
-    requests_per_s: RequestsPerS = Field(
-        0, description="0: limited only by the number of concurrent requests", le=10_000
+    requests_per_s: float = Field(
+        0,
+        title="Requests per second",
+        description="0: limited only by the number of concurrent requests",
+        ge=0,
+        le=10_000,
     )
     max_wait_s: MaxWait = 120
     no_trailing_slash: bool = Field(

@@ -9,10 +9,8 @@ from pydantic import AfterValidator, Field
 
 from order_relay.http.connection_settings import (
     NetworkSettings,
-    RequestsPerS,
     Secret,
     TextMapping,
-    Timeout,
     Url,
     matching,
 )
@@ -70,8 +68,12 @@ class OmsSettings(NetworkSettings):
     token_url: Url = Field(title="Token URL", description=f"Live: {LIVE_TOKEN_URL}", examples=[LIVE_TOKEN_URL])
     manufacturer_id: int = Field(title="Manufacturer id", description="manufacturerID of the account", ge=1)
     catalog_id: int = Field(title="Catalogue id", description="catalogID of the account", ge=0)
-    timeout_s: Timeout = Field(
-        60, description="For a whole request, from connecting to the last byte of the response", ge=1
+    timeout_s: float = Field(
+        60,
+        title="Time-out (s)",
+        description="For a whole request, from connecting to the last byte of the response",
+        ge=1,
+        le=3600,
     )
     connections: int = Field(
         32,
@@ -80,7 +82,13 @@ class OmsSettings(NetworkSettings):
         ge=1,
         le=1000,
     )
-    requests_per_s: RequestsPerS = Field(0, description="For the whole run; 0: limited only by the connections")
+    requests_per_s: float = Field(
+        0,
+        title="Requests per second",
+        description="For the whole run; 0: limited only by the connections",
+        ge=0,
+        le=100_000,
+    )
     headers: Annotated[TextMapping, AfterValidator(_headers)] = Field(
         {},
         title="Additional headers (JSON object)",
