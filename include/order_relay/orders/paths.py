@@ -85,6 +85,7 @@ def through_list(path: str) -> bool:
     return "[" in path
 
 
+@lru_cache(maxsize=256)
 def split_at_list(path: str) -> tuple[str, str]:
     """The path of the innermost list (with its selector), and the rest, as seen from an element; empty without a list.
 
