@@ -22,6 +22,7 @@ from order_relay.http.reading.details import OrderDetail
 from order_relay.http.reading.parallel import map_in_order
 from order_relay.http.reading.reply import Reply, ignore_body, parse_order_if_any
 from order_relay.http.reading.transport import NotFoundError, RequestRefusedError, Transport
+from order_relay.iteration import batched
 from order_relay.orders.messages import Acknowledgement, SourceOrder
 
 ACCEPTED = Acknowledgement(True)
@@ -107,7 +108,9 @@ class AcknowledgeEach:
         if not self.proven_by_status:
             return write_members(transport, self.detail, name, self.members, states=self.states, method=self.method)
         try:
-            transport.write(self.method, self.detail.url(name), self.members, ignore_body)
+            transport.write(
+                self.method, self.detail.url(name), self.members, ignore_body, after_read=self.states is not None
+            )
         except NotFoundError:
             return NOT_FOUND
         except RequestRefusedError as error:
@@ -117,22 +120,32 @@ class AcknowledgeEach:
 
 @dataclass(frozen=True, kw_only=True)
 class AcknowledgeTogether:
-    """One request for all orders. ``document`` makes its body from the names.
+    """One request for all orders, or for each ``size`` of them. ``document`` makes its body from the names.
 
     ``answers`` reads the answer of each order from the JSON object in the response (``None`` if it has no body); a name
-    without a usable answer is missing from its result.
+    without a usable answer is missing from its result. A POST must be one that may be repeated.
     """
 
     method: str = "POST"
     path: str
     document: Callable[[Sequence[str]], Any]
     answers: Callable[[dict[str, Any] | None, Sequence[str]], Mapping[str, Acknowledgement]]
+    size: int = 1000
 
     def send(self, transport: Transport, names: Sequence[str], _parallel: int) -> dict[str, Acknowledgement]:
         """See ``AcknowledgementMethod.send``."""
-        if not names:
-            return {}
+        found: dict[str, Acknowledgement] = {}
+        failure: Exception | None = None
+        for portion in batched(names, self.size):
+            try:
+                found |= self._send_portion(transport, portion)
+            except (OutcomeUnknownError, MalformedResponseError) as error:
+                failure = error
+        if failure and not found:
+            raise failure
+        return found
 
+    def _send_portion(self, transport: Transport, names: Sequence[str]) -> dict[str, Acknowledgement]:
         def parse(reply: Reply) -> dict[str, Acknowledgement]:
             response = parse_order_if_any(reply)
             found = self.answers(None if response is None else response.document, names)
@@ -143,14 +156,10 @@ class AcknowledgeTogether:
 
         try:
             return transport.write(self.method, self.path, self.document(names), parse)
-        except NotFoundError:
-            raise ConfigurationError(
-                f"{transport.name} answered HTTP 404 to the acknowledgement: check the base URL of the connection"
-            ) from None
+        except NotFoundError as error:
+            raise ConfigurationError(f"{error} to the acknowledgement: check the base URL of the connection") from None
         except RequestRefusedError as error:
-            raise MalformedResponseError(
-                f"{transport.name} refused the acknowledgement of all orders: {error}"
-            ) from None
+            raise MalformedResponseError(f"{transport.name} refused the acknowledgement: {error}") from None
 
 
 def read_order(transport: Transport, detail: OrderDetail, order_id: str) -> SourceOrder | None:
@@ -173,11 +182,13 @@ def write_members(
     """Write some members of an order. Refused if the vendor refuses, or shows other values afterwards.
 
     A response without these members proves nothing (it may be a gateway's): the order is read then. If it does not
-    show them either, the write is accepted by its status. With ``states``, an order that was cancelled between reading
-    and writing is reported as cancelled.
+    show them either, the write is accepted by its status. ``states``: the order was read before; one that was cancelled
+    between reading and writing is reported as cancelled.
     """
     try:
-        written = transport.write(method, detail.url(order_id), dict(members), parse_order_if_any)
+        written = transport.write(
+            method, detail.url(order_id), dict(members), parse_order_if_any, after_read=states is not None
+        )
     except NotFoundError:
         return NOT_FOUND
     except RequestRefusedError as error:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
+
 from order_relay.errors import MalformedResponseError
 from order_relay.http.json.array_framer import ArrayFramer, unexpected_elements
 from order_relay.http.json.strict_json import read_value
@@ -27,6 +29,7 @@ class Page:
     """The orders of one page and what it states about the list. ``total``: orders; ``pages``: pages of the list.
 
     ``next`` is the member that leads to the next page (a URL or a cursor), ``link`` the URL of the header ``Link``.
+    ``url``: the page's own.
     """
 
     orders: tuple[SourceOrder, ...]
@@ -34,6 +37,7 @@ class Page:
     pages: int | None = None
     next: str = ""
     link: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,7 @@ class ListShape:
         known = {self.member, self.total, self.pages, self.next, *self.others}
         warn_unknown_fields(members, known, f"{reply.server.name}'s list", warn)
         total, pages = (_stated(name, members, reply) for name in (self.total, self.pages))
-        return Page(tuple(orders), total, pages, _next(self.next, members), reply.next_link)
+        return Page(tuple(orders), total, pages, _next(self.next, members), reply.next_link, str(reply.response.url))
 
 
 def _stated(name: str, members: Mapping[str, Any], reply: Reply) -> int | None:
@@ -222,8 +226,12 @@ class Links:
 
     def following(self, _request: ListRequest, page: Page, _rows: int) -> ListRequest | None:
         """See ``Pager.following``."""
-        url = page.next or page.link
-        return ListRequest(url, {}) if url else None
+        if not page.next:
+            return ListRequest(page.link, {}) if page.link else None
+        try:
+            return ListRequest(str(httpx.URL(page.url).join(page.next)), {})
+        except httpx.InvalidURL:
+            raise _undocumented("what leads to the next page is not a URL") from None
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ MAX_ITEM_THROTTLES = 4
 """Throttling responses after which one object among many is given up."""
 
 REFUSING = (400, 409, 422)
-"""Statuses of a write that was refused for its content. 403 without ``Retry-After`` counts too."""
+"""Statuses of a write that was refused for its content."""
 
 
 class NotFoundError(Exception):
@@ -52,7 +52,7 @@ class ThrottlingPersistedError(MalformedResponseError):
 
 
 class RequestRefusedError(Exception):
-    """The vendor refused to write this object: HTTP 400, 409, 422, or 403 without ``Retry-After``."""
+    """The vendor refused to write this object: HTTP 400, 409, 422, or 403 for an object that it let us read."""
 
 
 class CredentialsRefusedError(SourceAuthError):
@@ -84,6 +84,7 @@ class _Request(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     is_item: bool = False
+    after_read: bool = False
 
 
 class Transport:
@@ -133,15 +134,19 @@ class Transport:
         )
         return self._repeatable(request)
 
-    def write(self, method: str, path: str, document: Any, parse: Callable[[Reply], T]) -> T:
+    def write(
+        self, method: str, path: str, document: Any, parse: Callable[[Reply], T], *, after_read: bool = False
+    ) -> T:
         """Send a JSON document by a request that may be repeated: PUT, PATCH, or a POST that changes nothing then.
 
+        ``after_read``: this object has just been read, so that HTTP 403 refuses this object and not the account.
         Raises ``NotFoundError``, ``RequestRefusedError``, ``OutcomeUnknownError`` if the request was sent without a
         usable response, and the errors of ``Source.acknowledge``.
         """
-        headers = {"Content-Type": "application/json"}
+        headers, body = {"Content-Type": "application/json"}, encode(document)
+        url = self._url(path)
         return self._repeatable(
-            _Request(method=method, url=self._url(path), parse=parse, headers=headers, body=encode(document))
+            _Request(method=method, url=url, parse=parse, headers=headers, body=body, after_read=after_read)
         )
 
     def send_once(
@@ -153,15 +158,24 @@ class Transport:
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        after_read: bool = False,
     ) -> T:
         """A request that is not repeated; throttling is not waited for. Raises the errors of ``read`` or ``write``.
 
-        A ``body`` needs the header ``Content-Type``; a request with one counts as a write.
+        A ``body`` needs the header ``Content-Type``; a request with one counts as a write. ``after_read``: see
+        ``write``.
         """
         self._throttle.turn()
-        url = self._url(path)
         return self._authorized(
-            _Request(method=method, url=url, parse=parse, query=query or {}, headers=headers or {}, body=body)
+            _Request(
+                method=method,
+                url=self._url(path),
+                parse=parse,
+                query=query or {},
+                headers=headers or {},
+                body=body,
+                after_read=after_read,
+            )
         )
 
     def is_own(self, path: str) -> bool:
@@ -238,7 +252,7 @@ class Transport:
         member = self._statuses.message_member
         if status in (404, 410):
             raise NotFoundError(f"{self.name} answered HTTP {status}{server.error_excerpt(response, member)}")
-        is_locked = status == 403 and "retry-after" not in response.headers  # the account has just been served
+        is_locked = status == 403 and request.after_read and "retry-after" not in response.headers
         if request.body is not None and (status in REFUSING or is_locked):
             raise RequestRefusedError(f"HTTP {status}{server.error_excerpt(response, member)}")
         if status == 401:

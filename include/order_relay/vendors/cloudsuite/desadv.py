@@ -60,7 +60,7 @@ def send_desadv(
         number = settings.desadv_shop or str(order.document.get("webshop"))
         query = {"shop": number, "user": str(settings.desadv_user)}
         headers = {"Content-Type": media}
-        shop.transport.send_once("POST", PATH, ignore_body, query=query, headers=headers, body=body)
+        shop.transport.send_once("POST", PATH, ignore_body, query=query, headers=headers, body=body, after_read=True)
     except NotFoundError:
         return Acknowledgement(False, "the shop does not accept delivery messages (HTTP 404)")
     except RequestRefusedError as error:

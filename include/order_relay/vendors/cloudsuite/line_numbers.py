@@ -66,7 +66,7 @@ def _replace(
 ) -> Acknowledgement:
     try:
         written = {name: _as_written(name, value) for name, value in after.items()}
-        shop.transport.write("PUT", shop.detail.url(order_id), written, parse_order_if_any)
+        shop.transport.write("PUT", shop.detail.url(order_id), written, parse_order_if_any, after_read=True)
     except NotFoundError:
         return NOT_FOUND
     except RequestRefusedError as error:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 
 from order_relay import COMMAND
+from order_relay.http.auth.credentials import basic_auth
 from order_relay.http.reading.client import VendorClient
 from order_relay.vendors.supercat.connection import SuperCatSettings
 
 
 def authorize(settings: SuperCatSettings) -> Callable[[], Mapping[str, str]]:
     """Headers that authorize a request."""
-    headers = {"Authorization": "Basic " + b64encode(f"{settings.login}:{settings.password}".encode()).decode()}
-    return lambda: headers
+    return lambda: basic_auth(settings.login, settings.password).headers
 
 
 def probe(settings: SuperCatSettings) -> str:

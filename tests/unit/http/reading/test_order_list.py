@@ -151,6 +151,17 @@ def test_a_link_is_followed_on_the_connections_host_only_and_not_in_a_circle(lin
     assert set(seen) == {"vendor.example"}
 
 
+@pytest.mark.parametrize("link", [f"{ORDERS}?page=2", "/api/orders?page=2", "?page=2"])
+def test_the_member_of_a_list_may_hold_an_absolute_or_a_relative_link(link):
+    def handler(request: httpx.Request) -> httpx.Response:
+        last = "page" in request.url.params
+        assert request.url.path == "/api/orders"
+        return httpx.Response(200, json={"orders": [{"id": 1 + last}], "next": None if last else link})
+
+    wanted = OrderList(path="orders", pager=Links(), shape=ListShape(member="orders", next="next"))
+    assert ids(handler, wanted) == ["1", "2"]
+
+
 def test_a_cursor_that_repeats_is_a_circle():
     body = {"orders": [{"id": 1}], "next_cursor": "a"}
     with pytest.raises(MalformedResponseError, match="circle"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -269,9 +270,22 @@ def test_if_no_order_gets_an_answer_the_outcome_is_unknown():
         shop.source(acknowledgement=batch()).acknowledge(["1", "2"])
 
 
+def test_many_orders_are_acknowledged_in_portions_of_which_one_may_fail():
+    shop = Shop(1, 2, 3, 4, 5)
+    requests = iter(range(9))
+    shop.spoil = lambda _: httpx.Response(500) if next(requests) == 1 else None
+    method = replace(batch(), size=2)
+    assert list(shop.source(acknowledgement=method).acknowledge(list("12345"))) == ["1", "2", "5"]
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "error"),
-    [(401, {}, SourceAuthError), (429, {"Retry-After": "99"}, ThrottledError), (301, {}, ConfigurationError)],
+    [
+        (401, {}, SourceAuthError),
+        (403, {}, SourceAuthError),
+        (429, {"Retry-After": "99"}, ThrottledError),
+        (301, {}, ConfigurationError),
+    ],
 )
 @pytest.mark.parametrize("method", [COMPLETED, batch()])
 def test_what_concerns_all_orders_is_an_error(status, headers, error, method):

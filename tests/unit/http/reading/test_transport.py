@@ -52,7 +52,7 @@ def answering(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx
 NO_WAIT = {"Retry-After": "0"}
 ANSWERS: dict[str, tuple[httpx.Response | Exception, type[Exception], type[Exception]]] = {
     "401": (httpx.Response(401), SourceAuthError, SourceAuthError),
-    "403": (httpx.Response(403), SourceAuthError, RequestRefusedError),
+    "403": (httpx.Response(403), SourceAuthError, SourceAuthError),
     "403 asking to wait": (httpx.Response(403, headers={"Retry-After": "99"}), ThrottledError, ThrottledError),
     "429": (httpx.Response(429, headers={"Retry-After": "99"}), ThrottledError, ThrottledError),
     "404": (httpx.Response(404), NotFoundError, NotFoundError),
@@ -132,6 +132,14 @@ def test_a_status_that_would_stop_the_run_concerns_one_object_alone(status):
     handler, _ = answering(httpx.Response(status))
     with pytest.raises(MalformedResponseError):
         transport(handler).read("order/1", parse_order, is_item=True)
+
+
+def test_403_refuses_an_object_that_was_just_read_and_otherwise_the_account():
+    handler, _ = answering(httpx.Response(403))
+    with pytest.raises(RequestRefusedError):
+        transport(handler).write("PUT", "order/1", {}, parse_order, after_read=True)
+    with pytest.raises(SourceAuthError):
+        transport(handler).write("PUT", "order/1", {}, parse_order)
 
 
 def test_one_object_that_only_throttles_is_given_up():
