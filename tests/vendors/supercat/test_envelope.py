@@ -4,7 +4,7 @@ import tracemalloc
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_relay.errors import MalformedResponseError
@@ -271,6 +271,7 @@ def test_control_characters_that_are_escaped_and_line_breaks_between_members_are
     assert (offer.problem, offer.document) == ("", {"a": "x\x01\n\ty", "b": 1})
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([GOOD, *(order for order, *_ in POISONED if order[:1] == b"{")]), min_size=1, max_size=6),
     st.integers(1, 200),
