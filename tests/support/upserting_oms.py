@@ -21,10 +21,8 @@ from aiohttp import web
 from order_relay.connections import HttpOptions
 from order_relay.http.auth.credentials import basic_auth, basic_value
 from order_relay.http.sending.outcomes import OutcomeTable, reply_reader
-from order_relay.http.sending.search import NO_SEARCH, OrderSearch, PageParameters
+from order_relay.http.sending.search import NO_SEARCH, OrderSearch, PageParameters, order_reader
 from order_relay.http.sending.session import DestinationApi, HttpDestination
-from order_relay.orders.identity.traits import OURS, Traits
-from order_relay.orders.messages import SearchHit
 
 LOGIN, PASSWORD = "key-1", "hush-1"
 
@@ -95,15 +93,10 @@ class Account:
     http: HttpOptions = field(default_factory=HttpOptions)
 
 
-def _read_order(row: object) -> SearchHit:
-    found = cast(dict[str, Any], row)
-    return SearchHit(str(found["orderId"]), found["orderKey"], traits=Traits(owner=OURS))
-
-
 SEARCH = OrderSearch(
     path="orders",
     rows="orders",
-    read_order=_read_order,
+    read_order=order_reader("orderId", "orderKey"),
     by_key=lambda keys: {"orderNumber": keys[0]},
     keys_per_search=1,
     matches_prefix=True,

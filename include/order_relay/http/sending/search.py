@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from order_relay.http.sending.outcomes import read_any_id
 from order_relay.iteration import batched
+from order_relay.orders.identity.traits import OURS, Traits
 from order_relay.orders.messages import SearchHit, SearchResult
 
 MAX_PAGES = 1000
@@ -59,6 +61,37 @@ class PageParameters:
         return {self.size: str(self.per_page), self.number: str(rows_read if self.by_offset else self.first + page)}
 
 
+def our_account(_: Mapping[str, Any]) -> Traits:
+    """For vendors whose searches show the orders of one account only, and nothing to compare."""
+    return Traits(owner=OURS)
+
+
+def order_reader(
+    order_id: str,
+    key: str,
+    *status: str,
+    read_id: Callable[[object], str] = read_any_id,
+    traits: Callable[[Mapping[str, Any]], Traits] = our_account,
+) -> Callable[[object], SearchHit]:
+    """Reads a row of a search, or an order, by its members; of ``status`` the first that is present."""
+
+    def read(row: object) -> SearchHit:
+        if not isinstance(row, dict):
+            return SearchHit("", "")
+        written = next((row[name] for name in status if name in row), "")
+        return SearchHit(
+            read_id(row.get(order_id)), _key(row.get(key)), written if isinstance(written, str) else "", traits(row)
+        )
+
+    return read
+
+
+def _key(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
 def none_found_never(_: SearchReply) -> bool:
     """Every vendor without a special answer for "no match" returns an empty page."""
     return False
@@ -69,8 +102,8 @@ class OrderSearch:
     """How orders are found at a destination. Paths are relative to the base URL.
 
     ``rows`` and ``total``: members of a page with its rows and with the number of all matches. ``read_order``: reads a
-    row, or an order by itself; missing values are empty. ``order_path``: of one order, with ``{id}``; empty if the
-    vendor has none.
+    row, or an order by itself (see ``order_reader``); missing values are empty. ``order_path``: of one order, with
+    ``{id}``; empty if the vendor has none.
 
     ``by_key``: the parameters of a search for external ids, at most ``keys_per_search`` at a time; ``by_window``: for
     orders created in a time span (ISO 8601 UTC, both ends included). ``None`` if there is no such search. ``common``:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from order_relay.http.sending.outcomes import read_number_id
-from order_relay.http.sending.search import OrderSearch, SearchReply
-from order_relay.orders.messages import SearchHit
+from order_relay.http.sending.search import OrderSearch, SearchReply, order_reader
 from order_relay.vendors.shopatron.order_view import OrderView
 
 NONE_FOUND = "5002"
@@ -18,11 +18,14 @@ MAX_DEPTH = 4
 
 def order_search(view: OrderView, window: tuple[str, str]) -> OrderSearch:
     """The search of an account. ``window``: names of its two date parameters."""
+    read = order_reader(
+        "orderID", "externalOrderID", "orderStatus", "status", read_id=read_number_id, traits=view.traits
+    )
     return OrderSearch(
         path="order/",
         rows="collection",
         total="totalCount",
-        read_order=lambda row: search_hit(row, view),
+        read_order=lambda row: replace(found := read(row), status=as_written(found.status)),
         order_path="order/{id}",
         by_key=lambda keys: {"externalOrderID": ",".join(keys)},
         by_window=lambda start, end: {window[0]: start, window[1]: end},
@@ -53,25 +56,6 @@ def _carries_code(value: Any, depth: int) -> bool:
             return True
         value = list(value.values())
     return isinstance(value, list) and depth > 0 and any(_carries_code(one, depth - 1) for one in value)
-
-
-def search_hit(row: object, view: OrderView) -> SearchHit:
-    """One order of a search or a detail. Missing values are empty."""
-    if not isinstance(row, dict):
-        return SearchHit("", "")
-    status = row.get("orderStatus", row.get("status"))
-    return SearchHit(
-        read_number_id(row.get("orderID")),
-        _key(row.get("externalOrderID")),
-        as_written(status) if isinstance(status, str) else "",
-        view.traits(row),
-    )
-
-
-def _key(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def as_written(status: str) -> str:

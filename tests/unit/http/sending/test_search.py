@@ -18,15 +18,12 @@ from order_relay.http.sending.search import (
     find_by_key,
     find_by_window,
     get_order,
+    order_reader,
 )
+from order_relay.orders.identity.traits import OURS, Traits
 from order_relay.orders.messages import SearchHit
 
-
-def read_order(row: object) -> SearchHit:
-    assert isinstance(row, dict)
-    return SearchHit(str(row["orderId"]), row["orderKey"])
-
-
+read_order = order_reader("orderId", "orderKey", "orderStatus", "status")
 BY_KEY = OrderSearch(
     path="orders", rows="orders", read_order=read_order, by_key=lambda keys: {"key": keys[0]}, keys_per_search=1
 )
@@ -122,3 +119,17 @@ def test_a_search_that_the_vendor_lacks_is_unsupported_and_asks_nothing() -> Non
 )
 def test_a_setting_counts_only_if_the_vendor_has_that_search(search: OrderSearch, setting: str, usable: str) -> None:
     assert search.usable(setting) == usable
+
+
+@pytest.mark.parametrize(
+    ("row", "hit"),
+    [
+        ({"orderId": 5, "orderKey": "A", "status": "open"}, SearchHit("5", "A", "open", Traits(owner=OURS))),
+        ({"orderId": 5, "orderKey": 7, "orderStatus": None}, SearchHit("5", "7", "", Traits(owner=OURS))),
+        ({"orderId": True, "orderKey": None}, SearchHit("", "", "", Traits(owner=OURS))),
+        ([], SearchHit("", "")),
+        (None, SearchHit("", "")),
+    ],
+)
+def test_how_a_row_is_read(row: object, hit: SearchHit) -> None:
+    assert read_order(row) == hit
