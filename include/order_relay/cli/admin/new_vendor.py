@@ -83,7 +83,7 @@ class _Layout:
             "include/order_relay/vendors/{}",
             "include/order_relay_sandbox/{}/stand_in.py",
             "include/config",
-            tests="tests/vendors/{}",
+            tests="tests/vendors/{}/contract",  # a vendor's tests that need sockets
             checkout=True,
         )
 
@@ -132,9 +132,9 @@ def _rendered(layout: _Layout, name: str, title: str, role: Role, partner: str) 
         if (kind == "docs.md" and not layout.checkout) or (shared and (layout.checkout or path.exists())):
             continue
         files[path] = _fill(template.read_text(encoding="utf-8"), values)
-    for path in {path.parent for path in files if layout.checkout and path.suffix == ".py"}:
-        if path.name == name:
-            files[path / "__init__.py"] = f'"""{title}."""\n'
+    for path in list(files) if layout.checkout else ():
+        packages = [folder for folder in path.relative_to(layout.root).parents if name in folder.parts]
+        files |= {layout.root / folder / "__init__.py": f'"""{title}."""\n' for folder in packages}
     return dict(sorted(files.items()))
 
 

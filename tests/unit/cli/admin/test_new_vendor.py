@@ -83,5 +83,6 @@ def test_in_a_checkout_the_files_are_where_the_others_are(monkeypatch: pytest.Mo
         "dags/acme_to_shopatron.py",
         "docs/vendors/acme.md",
         "tests/vendors/acme/__init__.py",
-        "tests/vendors/acme/test_acme.py",
+        "tests/vendors/acme/contract/__init__.py",
+        "tests/vendors/acme/contract/test_acme.py",
     } <= made(tmp_path)
