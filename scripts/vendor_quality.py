@@ -66,13 +66,15 @@ class Fact(_Entry):
 class Answer(_Entry):
     """The answer to one rule.
 
-    ``tests``: paths, each with an optional ``::test_name``. ``docs``: anchors of the vendor's page.
+    ``tests``: paths, each with an optional ``::test_name``. ``docs``: anchors of the vendor's page. ``exempt``: of the
+    rule ``contract_suite``, tests of the suite that do not apply to the vendor, each with the reason.
     """
 
     status: Status
     reason: str = ""
     tests: tuple[str, ...] = ()
     docs: tuple[str, ...] = ()
+    exempt: dict[str, str] = {}
 
 
 class Quality(_Entry):

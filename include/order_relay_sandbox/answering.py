@@ -26,6 +26,7 @@ COMMON_ANSWERS = (
     "redirect",
     "no_id",
     "error_in_200",
+    "echo",
 )
 NORMAL_ANSWERS = ("ok", "slow")
 """The answers that are the normal response."""
@@ -91,6 +92,13 @@ async def oversize(request: web.Request) -> web.StreamResponse:
     return response
 
 
+def echo(request: web.Request) -> web.Response:
+    """An error page of a careless server, which quotes the request with its credentials."""
+    text = " ".join((*map(": ".join, request.headers.items()), request.path_qs))
+    named = dict.fromkeys(("message", "error", "detail", "error_description"), text)
+    return web.json_response({"code": 500, **named}, status=500)
+
+
 async def give(
     request: web.Request, fault: Fault, normal: web.Response, bare: Callable[[int], web.Response]
 ) -> web.StreamResponse:
@@ -104,6 +112,8 @@ async def give(
         return await cut_in_body(request, normal)
     if name == "oversized":
         return await oversize(request)
+    if name == "echo":
+        return echo(request)
     if name == "slow":
         await asyncio.sleep(fault.seconds)
     return cut(request) if name == "cut" else _changed(name, normal)

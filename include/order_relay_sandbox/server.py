@@ -39,7 +39,7 @@ class Sandbox:
         seed: int = 0,
         sources: Sequence[str] = (),
     ) -> None:
-        self._sources = tuple(_known_source(source) for source in sources or with_role("source")[:1])
+        self._sources = tuple(_generating(source) for source in sources or with_role("source")[:1])
         self.url = ""
         self._start_scenario = scenario if isinstance(scenario, Scenario) else Scenario.of(scenario)
         self._start_orders: int | list[RawOrder] = orders if isinstance(orders, int) else list(orders)
@@ -181,6 +181,11 @@ def _known_source(name: str) -> str:
     if name not in with_role("source"):
         raise ValueError(f"unknown source {name!r}; available: {', '.join(with_role('source'))}")
     return name
+
+
+def _generating(name: str) -> str:
+    """Raise ``ValueError`` unless this stand-in generates something: orders, or statuses of orders."""
+    return name if name in with_role("status_source") else _known_source(name)
 
 
 class _Control:

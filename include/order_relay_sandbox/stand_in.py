@@ -6,6 +6,7 @@ Each is a module ``stand_in.py`` in a vendor's folder, whose member ``STAND_IN``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from aiohttp import web
@@ -121,6 +122,14 @@ class StandIn(Generic[S]):
 
     def generate(self, count: int, seed: int) -> None:
         """Offer ``count`` generated orders; the same seed generates the same orders. Sources only."""
+        raise NotImplementedError
+
+    def plain(self, count: int, seed: int) -> list[dict[str, Any]]:
+        """Orders that any pipeline imports, as ``offer`` takes them; they are not offered yet. Sources only."""
+        raise NotImplementedError
+
+    def dated(self, order: Mapping[str, Any], time: datetime) -> dict[str, Any]:
+        """The same order, made at this time. Sources that are queried by time only."""
         raise NotImplementedError
 
     def offer(self, orders: Iterable[RawOrder], kind: str) -> int:

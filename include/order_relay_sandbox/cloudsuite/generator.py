@@ -6,6 +6,7 @@ and expected result.
 
 from __future__ import annotations
 
+import json
 import random
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
@@ -77,6 +78,13 @@ def orders(count: int, seed: int = 0, first: int = 0) -> Iterator[Made]:
         _CHANGES.get(kind, _as_it_is)(rng, made)
         made.document["paid_amount"] = _paid_amount(made.document)
         yield made
+
+
+def whole(made: Made) -> Document:
+    """An order as the shops take it: with its addresses, and amounts as JSON numbers."""
+    order: Document = json.loads(json.dumps(made.document, default=float))
+    addresses = {address["id"]: address for address in made.addresses}
+    return {**order, **{side: addresses[order[side]] for side in ("shipment_address", "invoice_address")}}
 
 
 def pick(rng: random.Random, options: Sequence[T]) -> T:

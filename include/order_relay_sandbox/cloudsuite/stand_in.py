@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
 
 from order_relay_sandbox.audit import Audit
-from order_relay_sandbox.cloudsuite import control, delivery, errors, feedback, reading, rendering, writing
+from order_relay_sandbox.cloudsuite import control, delivery, errors, feedback, generator, reading, rendering, writing
 from order_relay_sandbox.cloudsuite.errors import Refused
 from order_relay_sandbox.cloudsuite.store import CANCEL, NAME, Order, OrderStore, number_of
 from order_relay_sandbox.cloudsuite.switches import LIST_ANSWERS, CloudSuiteSwitches
@@ -59,6 +61,15 @@ class CloudSuiteVendor(StandIn[CloudSuiteSwitches]):
     def generate(self, count: int, seed: int) -> None:
         """Add generated orders to the shops, not all of them offered."""
         self.store.generate(count, seed)
+
+    def plain(self, count: int, seed: int) -> list[dict[str, Any]]:
+        """Generated orders of the kind ``plain``, with their addresses; amounts are JSON numbers."""
+        made = (made for made in generator.orders(3 * count + 20, seed) if made.kind == "plain")
+        return [generator.whole(one) for one in islice(made, count)]
+
+    def dated(self, order: Mapping[str, Any], time: datetime) -> dict[str, Any]:
+        """The same order, confirmed at this time."""
+        return {**order, "confirm_date": time.isoformat()}
 
     def offer(self, orders: Iterable[RawOrder], kind: str) -> int:
         """Add orders, confirmed now by default; one with a known id replaces that order."""

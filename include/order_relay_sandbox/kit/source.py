@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -29,6 +29,7 @@ class PlainSourceSwitches(AccessSwitches):
     newest_first: bool = True
     window_ends: Literal["inclusive", "exclusive"] = "inclusive"
     details: bool = Field(default=True, description="whether the list shows whole orders; otherwise ids and dates")
+    max_page_size: int = Field(default=0, ge=0, description="largest page, if smaller than the declared one; 0 = not")
     spread_h: float = Field(default=24.0, gt=0, description="generated orders were made in these hours before now")
     arriving_while_paging: int = Field(default=0, ge=0, description="orders that appear after a page with a next one")
     leaving_while_paging: int = Field(default=0, ge=0, description="listed orders cancelled after such a page")
@@ -120,6 +121,15 @@ class PlainSource(Plain[P]):
         order = self.make(random.Random(f"{self.name}:{self.seed}:{self._generated}"), self._generated)
         self._hold(self._dated(order, made), None, "plain")
 
+    def plain(self, count: int, seed: int) -> list[Document]:
+        """Generated orders."""
+        made = (self.make(random.Random(f"{self.name}:{seed}:{n}"), n) for n in range(1, count + 1))
+        return [{self.id_member: n, **order} for n, order in enumerate(made, 1)]
+
+    def dated(self, order: Mapping[str, Any], time: datetime) -> Document:
+        """The same order, with this time in the member that windows are about."""
+        return {**order, self.window.member: self.moment(time)}
+
     def offer(self, orders: Iterable[RawOrder], kind: str) -> int:
         """Offer orders, made now unless they say otherwise. Bytes are the exact text of the order."""
         offered = list(orders)
@@ -158,7 +168,7 @@ class PlainSource(Plain[P]):
             return refused
         try:
             found = [held for held in self._sorted() if self._selected(held.document, request.query)]
-            page = self.paging.page(request, len(found))
+            page = self._paging().page(request, len(found))
         except ValueError as wrong:
             return self.error(400, str(wrong))
         shown = found[page.start : page.end]
@@ -166,6 +176,10 @@ class PlainSource(Plain[P]):
         if page.has_next:
             self._shift(shown)
         return response
+
+    def _paging(self) -> Paging:
+        most = self.switches.max_page_size
+        return replace(self.paging, max_size=min(most, self.paging.max_size)) if most else self.paging
 
     def _sorted(self) -> list[Held]:
         def place(held: Held) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -49,6 +50,11 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
         """Submit generated orders."""
         for made in generator.orders(count, seed):
             self.store.add(made.order, made.kind)
+
+    def plain(self, count: int, seed: int) -> list[dict[str, Any]]:
+        """Generated orders of the kind ``plain``."""
+        made = (made.order for made in generator.orders(3 * count + 20, seed) if made.kind == "plain")
+        return list(islice(made, count))
 
     def offer(self, orders: Iterable[RawOrder], kind: str) -> int:
         """Submit orders; a known identity replaces the content and is offered again."""

@@ -8,11 +8,13 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import order_relay
+import order_relay_contract
 import order_relay_sandbox
 from order_relay.vendors import vendor_names
 
 PRODUCT, SANDBOX = (Path(package.__path__[0]) for package in (order_relay, order_relay_sandbox))
-MODULES = [path for package in (PRODUCT, SANDBOX) for path in package.rglob("*.py")]
+CONTRACT = Path(order_relay_contract.__path__[0])
+MODULES = [path for package in (PRODUCT, SANDBOX, CONTRACT) for path in package.rglob("*.py")]
 MAX_LINES = 320
 MAX_MODULES = 12
 MAX_MODULES_OF = {"cli": 15, "versions": 1_000}

@@ -25,7 +25,7 @@ class StaticCredentials:
 def basic_auth(login: str, password: str) -> StaticCredentials:
     """HTTP Basic authentication (RFC 7617), for an API key and its secret as well."""
     value = basic_value(login, password)
-    return StaticCredentials({"Authorization": value}, (value.removeprefix("Basic "), password))
+    return StaticCredentials({"Authorization": value}, (value.removeprefix("Basic "), login, password))
 
 
 def api_key(header: str, key: str) -> StaticCredentials:

@@ -19,6 +19,8 @@ from order_relay.errors import (
     OutcomeUnknownError,
     TransientError,
 )
+from order_relay.http.auth.authorizer import spellings
+from order_relay.http.auth.credentials import basic_auth
 from order_relay.http.json.json_recovery import recover_body
 from order_relay.http.reading.bodies import excerpt
 from order_relay.http.reading.client import VendorClient
@@ -42,7 +44,7 @@ class SuperCatClient:
         self._settings = settings
         self.account = settings.account
         self.format = vendor_format
-        self._hide = (settings.password, settings.login)
+        self._hide = spellings(*basic_auth(settings.login, settings.password).secrets)
         self._server = VendorClient("SuperCat", settings, self._hide)
 
     @cached_property

@@ -1,0 +1,25 @@
+"""Tests that every vendor passes, from its stand-in alone (docs/adding-a-vendor.md).
+
+A test module of one line runs them on all vendors that are found by their folders::
+
+    from order_relay_contract import *
+
+``VENDORS = ["myshop"]`` in that module restricts them. Tests of a rule that a vendor's ``quality.yaml`` answers with
+``exempt`` are skipped with the reason given there; ``exempt`` of the rule ``contract_suite`` does so for single tests.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite(
+    *(
+        f"{__name__}.{part}"
+        for part in ("account", "reading", "acknowledging", "windows", "sending", "statuses", "runs")
+    )
+)
+
+from order_relay_contract.fixtures import pytest_generate_tests, source  # noqa: E402
+from order_relay_contract.reading import TestReadingOrders  # noqa: E402
+
+__all__ = ["TestReadingOrders", "pytest_generate_tests", "source"]

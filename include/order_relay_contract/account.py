@@ -1,0 +1,170 @@
+"""A vendor's account at its stand-in, as the tests use it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from order_relay.connections import Connection
+from order_relay.errors import OrderRelayError
+from order_relay.http.connection_settings import form_name
+from order_relay.orders.identity.source_identity import IdentityPaths, identify
+from order_relay.orders.messages import Selection, SourceOrder
+from order_relay.pipeline.ports import Source
+from order_relay.vendor import Role, Vendor
+from order_relay.vendors import load_vendor
+from order_relay_contract import marks
+from order_relay_contract.clock import Clock
+from order_relay_sandbox import ThreadedSandbox, serve_in_thread, stand_ins
+from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.stand_in import StandIn
+
+LIMITS = {"timeout_s": 10.0, "size_limit_bytes": 1 << 16, "max_wait_s": 120.0}
+"""Fields of a connection, if the vendor has them: small enough that every limit is reached in a moment."""
+
+ORDERS = 5
+
+Rule = Mapping[str, Any]
+Names = dict[str, str]
+
+
+@dataclass
+class VendorAccount:
+    """One account of a vendor at its stand-in. ``port``: the vendor's object for the role."""
+
+    name: str
+    role: Role
+    sandbox: ThreadedSandbox
+    clock: Clock
+    shown: list[str] = field(default_factory=list)
+    """Messages and representations, which must not contain credentials."""
+
+    @property
+    def vendor(self) -> Vendor:
+        """Its declaration."""
+        return load_vendor(self.name)
+
+    @cached_property
+    def stand_in(self) -> StandIn[Any]:
+        """A stand-in of the same kind, to make orders with. It serves nothing."""
+        declared = stand_ins()[self.name]
+        return declared(declared.switches_model(), Audit(), 0)
+
+    @cached_property
+    def port(self) -> Any:
+        """The object under test."""
+        return self.open()
+
+    def open(self, **fields: Any) -> Any:
+        """Another object for the same account. ``fields``: further fields of the connection."""
+        connection = self.connection(**fields)
+        settings = self.vendor.settings.from_connection(connection)
+        made = self.clock.use_for(self.vendor.account(self.role, connection))
+        self.shown += [repr(connection), repr(settings), str(settings), repr(made), str(vars(made).get("account"))]
+        return made
+
+    def connection(self, **fields: Any) -> Connection:
+        """The connection to the stand-in, with the limits that the vendor has."""
+        known = {form_name(name, found) for name, found in self.vendor.settings.model_fields.items()}
+        shown = self.sandbox.connections()[self.name]
+        extra = {**shown["extra"], **{name: value for name, value in {**LIMITS, **fields}.items() if name in known}}
+        return Connection(f"{self.name}_default", shown["host"], shown["login"], shown["password"], extra=extra)
+
+    def has(self, purpose: str) -> bool:
+        """Whether the vendor has a path of this purpose."""
+        return any(route.purpose == purpose for route in self.stand_in.routes())
+
+    def change(self, **switches: Any) -> None:
+        """Change switches of the stand-in."""
+        self.sandbox.change({self.name: switches})
+
+    def spoil(self, *rules: Rule) -> None:
+        """Spoil these responses and no others from now on. All requests of a purpose are counted with ``ok``."""
+        self.change(spoil=list(rules))
+
+    def answered(self, purpose: str, answer: str | int, when: str = "before") -> int:
+        """How often the stand-in gave this answer of a rule."""
+        given: dict[str, int] = self.sandbox.report()["spoiled"].get(self.name, {})
+        return given.get(f"{'after' if answer == 'ok' else when} {purpose}: {answer}", 0)
+
+    def refused(self, work: Callable[[], Any], *expected: type[OrderRelayError]) -> OrderRelayError:
+        """The error that ``work`` raises, which must be one of those expected."""
+        with pytest.raises(OrderRelayError) as caught:
+            work()
+        self.shown += [str(caught.value), "".join(traceback.format_exception(caught.value))]
+        assert isinstance(caught.value, expected), f"{type(caught.value).__name__}: {caught.value}"
+        return caught.value
+
+
+class SourceAccount(VendorAccount):
+    """An account that offers ``ORDERS`` plain orders."""
+
+    port: Source
+
+    @property
+    def everything(self) -> Selection:
+        """All orders that the stand-in offers."""
+        if not self.port.windowed:
+            return Selection()
+        now = datetime.now(UTC)
+        return Selection(start=now - timedelta(days=2), end=now + timedelta(minutes=1))
+
+    def fetch(self, selection: Selection | None = None, port: Source | None = None) -> dict[str, SourceOrder]:
+        """The orders by their id at the source; each must be there once."""
+        orders = list((port or self.port).fetch(selection or self.everything))
+        found = {self.identity(order)["source_id"]: order for order in orders}
+        assert len(found) == len(orders), "an order was returned more than once"
+        return found
+
+    def identity(self, order: SourceOrder) -> dict[str, Any]:
+        """Its identifying columns."""
+        paths = IdentityPaths.from_mapping(self.port.format.mapping["identity"])
+        return identify(order.document, paths)
+
+    def names(self, orders: Mapping[str, SourceOrder]) -> Names:
+        """By source id: the identifier by which the orders are acknowledged."""
+        return {key: self.identity(order)[self.port.acknowledges] for key, order in orders.items()}
+
+    @property
+    def offered(self) -> dict[str, dict[str, Any]]:
+        """What the stand-in's audit knows of its orders, by the order number."""
+        offers: dict[str, dict[str, Any]] = self.sandbox.report()["offers"]
+        return offers
+
+    @property
+    def ids(self) -> set[str]:
+        """Ids of all orders at the stand-in."""
+        return {str(offer["id"]) for offer in self.offered.values()}
+
+    @property
+    def acknowledged(self) -> set[str]:
+        """Ids of the orders that the stand-in counts as acknowledged."""
+        return {str(offer["id"]) for offer in self.offered.values() if offer["acknowledged"]}
+
+
+ACCOUNTS: Mapping[Role, type[VendorAccount]] = {"source": SourceAccount}
+
+
+@contextmanager
+def open_account(
+    name: str, role: Role, monkeypatch: pytest.MonkeyPatch, orders: Sequence[Any] | int
+) -> Iterator[VendorAccount]:
+    """The account of a vendor at a stand-in of its own, with marked credentials."""
+    clock = Clock()
+    clock.install(monkeypatch)
+    marks.issue_marked_tokens(monkeypatch)
+    declared = stand_ins()[name]
+    switches = marks.account_switches(declared(declared.switches_model(), Audit(), 0))
+    sources = [name] if role != "destination" else []
+    with serve_in_thread({name: switches}, orders, sources=sources) as sandbox:
+        account = ACCOUNTS[role](name, role, sandbox, clock)
+        yield account
+        if "port" in vars(account):
+            account.port.close()
