@@ -31,7 +31,7 @@ SHOP_CANCELLED = Acknowledgement(False, "the shop has cancelled the order; nothi
 
 
 class AcknowledgementMethod(Protocol):
-    """How a source is told that orders were taken over."""
+    """How orders are acknowledged at a source."""
 
     def send(self, transport: Transport, names: Sequence[str], parallel: int) -> dict[str, Acknowledgement]:
         """Acknowledge orders. Names without a usable response are missing from the result.

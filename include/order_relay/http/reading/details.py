@@ -122,8 +122,8 @@ class ReadFailures:
     fail, and at least ``MIN_FAILURES``. Orders that failed before do not count; a part shared by several orders counts
     once.
 
-    ``ids``: the orders to read, in this order. ``known``: those that failed or waited before. ``probe`` tells whether
-    an order can be read. ``missing_text``: the error if most orders of a list do not exist.
+    ``ids``: the orders to read, in this order. ``known``: those that failed or waited before. ``probe``: whether an
+    order can be read. ``missing_text``: the error if most orders of a list do not exist.
     """
 
     def __init__(

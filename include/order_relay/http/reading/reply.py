@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 
 from order_relay.errors import MalformedResponseError
 from order_relay.http.json.json_recovery import recover_body
-from order_relay.http.json.strict_json import NUMBER_OUT_OF_RANGE, read_value
 from order_relay.http.reading.bodies import check_headers, read_whole
 from order_relay.http.reading.client import VendorClient
 from order_relay.orders.messages import SourceOrder
@@ -63,16 +61,6 @@ def parse_order(reply: Reply) -> SourceOrder:
 def parse_order_if_any(reply: Reply) -> SourceOrder | None:
     """One order, or ``None`` if the response has no body. Raises ``MalformedResponseError``."""
     return None if reply.is_empty else recover_body(reply.body(), "the response")
-
-
-def parse_value(reply: Reply) -> Any:
-    """A JSON object or list, exactly; ``None`` if the response has no body. Raises ``MalformedResponseError``."""
-    if reply.is_empty:
-        return None
-    found = read_value(reply.body(b"{["), "the response")
-    if found.problem == NUMBER_OUT_OF_RANGE:
-        raise MalformedResponseError("the response holds a number that is too long or too large")
-    return found.document
 
 
 def ignore_body(_reply: Reply) -> None:

@@ -16,7 +16,7 @@ MAX_PAGES = 100_000
 
 
 class PageSequence:
-    """The pages of one list. ``url`` is the first page's; ``is_own`` tells whether a URL is on the account's host."""
+    """The pages of one list. ``url`` is the first page's; ``is_own``: whether a URL is on the account's host."""
 
     def __init__(self, settings: AcommerceSettings, url: str, is_own: Callable[[str], bool]) -> None:
         self._settings = settings

@@ -55,7 +55,8 @@ class CloudSuiteClient(RestSource):
         http: httpx.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        detail, states = order_detail(settings), write_back.order_states(order_detail(settings), settings.listed_states)
+        detail = order_detail(settings)
+        states = write_back.order_states(detail, settings.listed_states)
         super().__init__(
             name="CloudSuite",
             settings=settings,

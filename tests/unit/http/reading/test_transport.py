@@ -18,7 +18,7 @@ from order_relay.errors import (
 )
 from order_relay.http.auth.credentials import bearer
 from order_relay.http.reading.client import UnreachableError
-from order_relay.http.reading.reply import ignore_body, parse_order, parse_order_if_any, parse_value
+from order_relay.http.reading.reply import ignore_body, parse_order, parse_order_if_any
 from order_relay.http.reading.status_table import StatusTable
 from order_relay.http.reading.transport import (
     NotFoundError,
@@ -156,12 +156,6 @@ def test_every_request_passes_a_failpoint(monkeypatch):
     transport(handler).read("order/1", parse_order)
     transport(handler).write("PUT", "order/1", {}, parse_order_if_any)
     assert passed == ["before source GET", "after source GET", "before source PUT", "after source PUT"]
-
-
-def test_lists_and_empty_bodies_are_values():
-    handler, _ = answering(httpx.Response(200, json=[1]), httpx.Response(204), httpx.Response(200, json={"a": 1}))
-    server = transport(handler)
-    assert [server.read("x", parse_value) for _ in range(3)] == [[1], None, {"a": 1}]
 
 
 @pytest.mark.parametrize(
