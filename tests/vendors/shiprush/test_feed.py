@@ -66,6 +66,8 @@ def line(**changes):
         "quantity": 4,
         "unit_price": Decimal("13.00"),
         "extended": 5200,
+        "discount": 0,
+        "tax": 0,
         "upc": None,
         "options": {"Size": "Large"},
     } | changes
@@ -73,6 +75,12 @@ def line(**changes):
 
 def rendered(the_order, *lines, head=HEAD):
     return checked(render_page([order_element(head, the_order, lines)], 1))
+
+
+def test_discounts_and_taxes_of_lines_are_those_of_the_order():
+    element = rendered(order(discount=0, tax=0), line(discount=-100, tax=60), line(line="2", tax=40))
+    whole = rendered(order(discount=-100, tax=100), line(), line(line="2"))
+    assert etree.tostring(element) == etree.tostring(whole)
 
 
 def test_the_vendors_sample_is_valid_and_a_wrong_one_is_not():

@@ -90,7 +90,8 @@ def order_element(head: FeedHeader, order: Row, lines: Sequence[Row]) -> ET.Elem
     wanted = [line for line in lines if line["quantity"] != 0]
     priced = [(_quantity(line), _price(line, scale)) for line in wanted]
     names = [str(line[name]) for line in wanted for name in ("line", "item_number") if line[name]]
-    money = order_amounts(order, total, scale, priced, head.taxes, names)
+    sums = {**order, **{name: (order[name] or 0) + sum(line[name] for line in wanted) for name in ("discount", "tax")}}
+    money = order_amounts(sums, total, scale, priced, head.taxes, names)
     made = ET.Element("Order")
     _add(made, "OrderID", _identity(head.order_id, NUMBER, "OrderID"))
     _add(made, "OrderNumber", _identity(head.order_number, NUMBER, "OrderNumber"))
