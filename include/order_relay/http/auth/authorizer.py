@@ -136,6 +136,7 @@ class _Renewing:
         self._header = header
         self._scheme = scheme
         self._hidden = hidden
+        self._present = ("", Grant())
 
     def grant(self) -> Grant:
         return self._sent(self._tokens.get())
@@ -144,8 +145,13 @@ class _Renewing:
         return self._sent(self._tokens.replace(refused.headers[self._header].split()[-1]))
 
     def _sent(self, token: str) -> Grant:
-        hidden = (*spellings(token), *self._hidden)
-        return Grant({self._header: f"{self._scheme} {token}".strip()}, secrets=hidden)
+        """The grant of a token, built once for each."""
+        known, grant = self._present
+        if known != token:
+            hidden = (*spellings(token), *self._hidden)
+            grant = Grant({self._header: f"{self._scheme} {token}".strip()}, secrets=hidden)
+            self._present = (token, grant)
+        return grant
 
 
 Issue = Callable[[VendorClient, httpx.Client], TokenAndLifetime]

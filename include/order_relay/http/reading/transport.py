@@ -107,6 +107,7 @@ class Transport:
         self._client = client or self._server.open_client(connections=limits.parallel + 1)
         self._authorizer = open_authorizer(auth, server, self._client)
         self._throttle = Throttle(limits.requests_per_s, limits.max_wait_s)
+        self._hides: tuple[Grant | None, VendorClient] = (None, server)
         self.name = server.name
 
     def close(self) -> None:
@@ -224,16 +225,10 @@ class Transport:
         raise MalformedResponseError(f"{self.name} answered HTTP 401 for this object, also with a new token")
 
     def _send(self, request: _Request[T], grant: Grant) -> T:
-        url = httpx.URL(request.url)
-        query = httpx.QueryParams(request.query).merge(grant.query)  # type: ignore[arg-type]
-        stream = self._client.stream(
-            request.method,
-            url.copy_merge_params(query) if query else url,
-            content=request.body,
-            headers={**request.headers, **grant.headers},
-        )
+        url, headers = _with_query(request, grant), {**request.headers, **grant.headers}
+        stream = self._client.stream(request.method, url, content=request.body, headers=headers)
         sent_at = datetime.now(UTC)
-        server = replace(self._server, hide=(*grant.secrets, *self._server.hide))
+        server = self._hiding(grant)
         try:
             with failpoint(f"source {request.method}"), server.reading(), stream as response:
                 self._check_status(server, response, request)
@@ -244,6 +239,14 @@ class Transport:
             if request.body is None:
                 raise
             raise OutcomeUnknownError(f"the {request.method} was sent, but its outcome is unknown: {error}") from None
+
+    def _hiding(self, grant: Grant) -> VendorClient:
+        """The server, whose messages do not contain the grant's secrets."""
+        known, server = self._hides
+        if known is not grant:
+            server = replace(self._server, hide=(*grant.secrets, *self._server.hide))
+            self._hides = (grant, server)
+        return server
 
     def _check_status(self, server: VendorClient, response: httpx.Response, request: _Request[T]) -> None:
         status = response.status_code
@@ -262,3 +265,10 @@ class Transport:
         if request.is_item and isinstance(error, ConfigurationError):
             raise MalformedResponseError(str(error))  # the same account has just received the list
         raise error
+
+
+def _with_query(request: _Request[T], grant: Grant) -> str | httpx.URL:
+    if not request.query and not grant.query:
+        return request.url
+    query = httpx.QueryParams(request.query).merge(grant.query)  # type: ignore[arg-type]
+    return httpx.URL(request.url).copy_merge_params(query)
