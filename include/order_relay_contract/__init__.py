@@ -19,7 +19,16 @@ pytest.register_assert_rewrite(
     )
 )
 
-from order_relay_contract.fixtures import pytest_generate_tests, source  # noqa: E402
+from order_relay_contract.acknowledging import TestAcknowledgingOrders  # noqa: E402
+from order_relay_contract.fixtures import pytest_generate_tests, sandboxes, source  # noqa: E402
 from order_relay_contract.reading import TestReadingOrders  # noqa: E402
+from order_relay_contract.windows import TestWindowsAndPages  # noqa: E402
 
-__all__ = ["TestReadingOrders", "pytest_generate_tests", "source"]
+__all__ = [
+    "TestAcknowledgingOrders",
+    "TestReadingOrders",
+    "TestWindowsAndPages",
+    "pytest_generate_tests",
+    "sandboxes",
+    "source",
+]

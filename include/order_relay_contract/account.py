@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -22,14 +21,15 @@ from order_relay.vendor import Role, Vendor
 from order_relay.vendors import load_vendor
 from order_relay_contract import marks
 from order_relay_contract.clock import Clock
-from order_relay_sandbox import ThreadedSandbox, serve_in_thread, stand_ins
-from order_relay_sandbox.audit import Audit
+from order_relay_contract.sandboxes import stand_in_of
+from order_relay_sandbox import ThreadedSandbox
 from order_relay_sandbox.stand_in import StandIn
 
 LIMITS = {"timeout_s": 10.0, "size_limit_bytes": 1 << 16, "max_wait_s": 120.0}
 """Fields of a connection, if the vendor has them: small enough that every limit is reached in a moment."""
 
-ORDERS = 5
+SHORT = 0.2
+"""Time-out for a vendor that does not answer, in seconds."""
 
 Rule = Mapping[str, Any]
 Names = dict[str, str]
@@ -54,8 +54,12 @@ class VendorAccount:
     @cached_property
     def stand_in(self) -> StandIn[Any]:
         """A stand-in of the same kind, to make orders with. It serves nothing."""
-        declared = stand_ins()[self.name]
-        return declared(declared.switches_model(), Audit(), 0)
+        return stand_in_of(self.name)
+
+    @property
+    def switches(self) -> set[str]:
+        """Names of the stand-in's switches."""
+        return set(type(self.stand_in).switches_model.model_fields)
 
     @cached_property
     def port(self) -> Any:
@@ -77,9 +81,20 @@ class VendorAccount:
         extra = {**shown["extra"], **{name: value for name, value in {**LIMITS, **fields}.items() if name in known}}
         return Connection(f"{self.name}_default", shown["host"], shown["login"], shown["password"], extra=extra)
 
+    def finish(self) -> None:
+        """Close the object under test, and check what was shown."""
+        if "port" in vars(self):
+            self.port.close()
+        assert marks.found_in("\n".join(self.shown)) == set(), "a message or representation shows credentials"
+
     def has(self, purpose: str) -> bool:
         """Whether the vendor has a path of this purpose."""
         return any(route.purpose == purpose for route in self.stand_in.routes())
+
+    def require(self, purpose: str) -> None:
+        """Skip the test unless the vendor has a path of this purpose."""
+        if not self.has(purpose):
+            pytest.skip(f"{self.name} has no path for {purpose!r}")
 
     def change(self, **switches: Any) -> None:
         """Change switches of the stand-in."""
@@ -104,7 +119,7 @@ class VendorAccount:
 
 
 class SourceAccount(VendorAccount):
-    """An account that offers ``ORDERS`` plain orders."""
+    """An account that offers some plain orders."""
 
     port: Source
 
@@ -132,6 +147,16 @@ class SourceAccount(VendorAccount):
         """By source id: the identifier by which the orders are acknowledged."""
         return {key: self.identity(order)[self.port.acknowledges] for key, order in orders.items()}
 
+    def accepts(self, names: Iterable[str], *expected: type[OrderRelayError], port: Source | None = None) -> set[str]:
+        """The names whose acknowledgement is reported as accepted; none if one of the errors expected is raised."""
+        try:
+            answers = (port or self.port).acknowledge(list(names))
+        except expected as error:
+            self.shown += [str(error), "".join(traceback.format_exception(error))]
+            return set()
+        self.shown += [answer.message for answer in answers.values()]
+        return {name for name, answer in answers.items() if answer.accepted}
+
     @property
     def offered(self) -> dict[str, dict[str, Any]]:
         """What the stand-in's audit knows of its orders, by the order number."""
@@ -147,24 +172,3 @@ class SourceAccount(VendorAccount):
     def acknowledged(self) -> set[str]:
         """Ids of the orders that the stand-in counts as acknowledged."""
         return {str(offer["id"]) for offer in self.offered.values() if offer["acknowledged"]}
-
-
-ACCOUNTS: Mapping[Role, type[VendorAccount]] = {"source": SourceAccount}
-
-
-@contextmanager
-def open_account(
-    name: str, role: Role, monkeypatch: pytest.MonkeyPatch, orders: Sequence[Any] | int
-) -> Iterator[VendorAccount]:
-    """The account of a vendor at a stand-in of its own, with marked credentials."""
-    clock = Clock()
-    clock.install(monkeypatch)
-    marks.issue_marked_tokens(monkeypatch)
-    declared = stand_ins()[name]
-    switches = marks.account_switches(declared(declared.switches_model(), Audit(), 0))
-    sources = [name] if role != "destination" else []
-    with serve_in_thread({name: switches}, orders, sources=sources) as sandbox:
-        account = ACCOUNTS[role](name, role, sandbox, clock)
-        yield account
-        if "port" in vars(account):
-            account.port.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -12,12 +14,18 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
+from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendor import Role
 from order_relay.vendors import all_vendors, load_vendor
 from order_relay_contract import marks
-from order_relay_contract.account import ORDERS, SourceAccount, VendorAccount, open_account
+from order_relay_contract.account import SourceAccount
+from order_relay_contract.clock import Clock
+from order_relay_contract.sandboxes import Sandboxes
 from order_relay_sandbox import stand_ins
-from order_relay_sandbox.audit import Audit
+
+_load_format = cache(VendorFormat.load)
+_create_context = cache(ssl.create_default_context)
+"""Schemas and certificates are the same for all tests, and reading them takes longer than a test."""
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -59,7 +67,8 @@ def _rules(vendor: str) -> dict[str, Any]:
     return rules
 
 
-def _skip_if_exempt(vendor: str, request: pytest.FixtureRequest) -> None:
+def _skip_if_exempt(request: pytest.FixtureRequest) -> None:
+    vendor = request.param
     rules = _rules(vendor)
     rule = rules.get(getattr(request.function, "rule", RULE), {})
     if rule.get("status") == "exempt":
@@ -70,24 +79,36 @@ def _skip_if_exempt(vendor: str, request: pytest.FixtureRequest) -> None:
             pytest.skip(f"{vendor}: {exempt[name]}")
 
 
+@pytest.fixture(scope="session")
+def sandboxes() -> Iterator[Sandboxes]:
+    """The running stand-ins."""
+    with Sandboxes() as running:
+        yield running
+
+
 @pytest.fixture
 def source(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    request: pytest.FixtureRequest,
+    sandboxes: Sandboxes,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> Iterator[SourceAccount]:
-    """The account of a source. No message, log line or representation may show its credentials."""
-    yield from _account(request, monkeypatch, caplog, "source")  # type: ignore[misc]
-
-
-def _account(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, role: Role
-) -> Iterator[VendorAccount]:
-    vendor = request.param
-    _skip_if_exempt(vendor, request)
-    caplog.set_level(logging.DEBUG)
-    declared = stand_ins()[vendor]
-    made = declared(declared.switches_model(), Audit(), 0)
-    orders = made.plain(ORDERS, 1) if role == "source" else 0
-    with open_account(vendor, role, monkeypatch, orders) as account:
+    """The account of a source."""
+    _skip_if_exempt(request)
+    with _watched(monkeypatch, caplog) as clock:
+        account = SourceAccount(request.param, "source", sandboxes.of(request.param), clock)
         yield account
-    shown = "\n".join([caplog.text, *account.shown])
-    assert marks.found_in(shown) == set(), "credentials are shown"
+        account.finish()
+
+
+@contextmanager
+def _watched(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Clock]:
+    """Pauses take no time, and no log line may show a credential."""
+    clock = Clock()
+    clock.install(monkeypatch)
+    monkeypatch.setattr(VendorFormat, "load", _load_format)
+    monkeypatch.setattr(ssl, "create_default_context", _create_context)
+    marks.issue_marked_tokens(monkeypatch)
+    caplog.set_level(logging.DEBUG)
+    yield clock
+    assert marks.found_in(caplog.text) == set(), "a log line shows credentials"

@@ -15,8 +15,9 @@ from order_relay.errors import (
     TransientError,
 )
 from order_relay.orders.messages import UNREAD_PROBLEMS, Selection
-from order_relay_contract.account import SourceAccount
+from order_relay_contract.account import SHORT, SourceAccount
 from order_relay_contract.fixtures import concerns
+from order_relay_contract.sandboxes import ORDERS
 from order_relay_sandbox.raw_json import encode
 
 LIST_ERRORS: Mapping[str, type[OrderRelayError]] = {
@@ -85,9 +86,6 @@ ONE_ORDER = (
 )
 """Responses to a request for one order, which do not concern other orders."""
 
-SHORT = 0.2
-"""Time-out for a vendor that does not answer, in seconds."""
-
 POISON: Mapping[str, bytes] = {
     "not a number": b"NaN",
     "too large": b"1E400",
@@ -131,6 +129,7 @@ class TestReadingOrders:
 
     @concerns("token_renewal")
     def test_a_refused_token_is_renewed(self, source: SourceAccount) -> None:
+        source.require("token")
         source.spoil({"purpose": "list", "answer": 401, "first": 1}, *_counted(source))
         assert set(source.fetch()) == source.ids
         assert source.answered("token", "ok") == 2
@@ -138,6 +137,7 @@ class TestReadingOrders:
     @concerns("token_renewal")
     @pytest.mark.parametrize("answer", TOKEN_ERRORS)
     def test_an_unusable_token_is_an_error(self, source: SourceAccount, answer: str) -> None:
+        source.require("token")
         port = source.open(timeout_s=SHORT) if answer == "hang" else source.port
         source.spoil({"purpose": "token", "answer": answer}, {"purpose": "list", "answer": "ok"})
         source.refused(lambda: source.fetch(port=port), TOKEN_ERRORS[answer])
@@ -149,8 +149,7 @@ class TestReadingOrders:
     @pytest.mark.parametrize("purpose", ["list", "token"])
     @pytest.mark.parametrize("form", ["seconds", "date"])
     def test_a_requested_pause_is_kept(self, source: SourceAccount, purpose: str, form: str) -> None:
-        if not source.has(purpose):
-            pytest.skip("the vendor has no tokens")
+        source.require(purpose)
         rule = {"purpose": purpose, "answer": 429, "first": 1, "retry_after_s": 7, "retry_after_as": form}
         source.spoil(rule)
         try:
@@ -205,7 +204,7 @@ class TestReadingOrders:
     @pytest.mark.parametrize("poison", POISON)
     def test_a_hostile_order_does_no_harm(self, source: SourceAccount, poison: str) -> None:
         good = source.ids
-        (order,) = source.stand_in.plain(ORDERS_AND_ONE, 1)[-1:]
+        (order,) = source.stand_in.plain(ORDERS + 1, 1)[-1:]
         source.sandbox.offer([encode(order)[:-1] + b',"zz_poison":' + POISON[poison] + b"}"], source=source.name)
         try:
             orders = list(source.port.fetch(source.everything))
@@ -214,9 +213,6 @@ class TestReadingOrders:
             return  # the whole list is unreadable, and nothing of it is used
         readable = {source.identity(found)["source_id"] for found in orders if not found.problem}
         assert good <= readable
-
-
-ORDERS_AND_ONE = 6
 
 
 def _counted(source: SourceAccount) -> list[dict[str, str]]:

@@ -122,9 +122,10 @@ class PlainSource(Plain[P]):
         self._hold(self._dated(order, made), None, "plain")
 
     def plain(self, count: int, seed: int) -> list[Document]:
-        """Generated orders."""
+        """Generated orders, made now."""
         made = (self.make(random.Random(f"{self.name}:{seed}:{n}"), n) for n in range(1, count + 1))
-        return [{self.id_member: n, **order} for n, order in enumerate(made, 1)]
+        now, status = datetime.now(UTC), {self.status_member: self.open_status}
+        return [self._dated({self.id_member: n, **status, **order}, now) for n, order in enumerate(made, 1)]
 
     def dated(self, order: Mapping[str, Any], time: datetime) -> Document:
         """The same order, with this time in the member that windows are about."""
