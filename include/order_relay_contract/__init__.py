@@ -15,19 +15,32 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{part}"
-        for part in ("account", "reading", "acknowledging", "windows", "sending", "statuses", "runs")
+        for part in (
+            "account",
+            "destination_account",
+            "reading",
+            "acknowledging",
+            "windows",
+            "sending",
+            "statuses",
+            "runs",
+        )
     )
 )
 
 from order_relay_contract.acknowledging import TestAcknowledgingOrders  # noqa: E402
-from order_relay_contract.fixtures import pytest_generate_tests, sandboxes, source  # noqa: E402
+from order_relay_contract.fixtures import destination, pytest_generate_tests, sandboxes, source  # noqa: E402
 from order_relay_contract.reading import TestReadingOrders  # noqa: E402
+from order_relay_contract.sending import TestSearchingOrders, TestSendingOrders  # noqa: E402
 from order_relay_contract.windows import TestWindowsAndPages  # noqa: E402
 
 __all__ = [
     "TestAcknowledgingOrders",
     "TestReadingOrders",
+    "TestSearchingOrders",
+    "TestSendingOrders",
     "TestWindowsAndPages",
+    "destination",
     "pytest_generate_tests",
     "sandboxes",
     "source",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +20,7 @@ from order_relay.vendor import Role, Vendor
 from order_relay.vendors import load_vendor
 from order_relay_contract import marks
 from order_relay_contract.clock import Clock
+from order_relay_contract.pairs import everything
 from order_relay_contract.sandboxes import stand_in_of
 from order_relay_sandbox import ThreadedSandbox
 from order_relay_sandbox.stand_in import StandIn
@@ -29,7 +29,7 @@ LIMITS = {"timeout_s": 10.0, "size_limit_bytes": 1 << 16, "max_wait_s": 120.0}
 """Fields of a connection, if the vendor has them: small enough that every limit is reached in a moment."""
 
 SHORT = 0.2
-"""Time-out for a vendor that does not answer, in seconds."""
+"""Time-out for a vendor that does not answer, in seconds, unless its settings require a longer one."""
 
 Rule = Mapping[str, Any]
 Names = dict[str, str]
@@ -61,6 +61,13 @@ class VendorAccount:
         """Names of the stand-in's switches."""
         return set(type(self.stand_in).switches_model.model_fields)
 
+    def patience(self, answer: str) -> dict[str, float]:
+        """Fields of a connection with which a response of this kind is soon given up."""
+        if answer != "hang":
+            return {}
+        field = self.vendor.settings.form()["extra"].get("timeout_s", {})
+        return {"timeout_s": max(SHORT, field.get("minimum", 0))}
+
     @cached_property
     def port(self) -> Any:
         """The object under test."""
@@ -79,17 +86,27 @@ class VendorAccount:
         known = {form_name(name, found) for name, found in self.vendor.settings.model_fields.items()}
         shown = self.sandbox.connections()[self.name]
         extra = {**shown["extra"], **{name: value for name, value in {**LIMITS, **fields}.items() if name in known}}
-        return Connection(f"{self.name}_default", shown["host"], shown["login"], shown["password"], extra=extra)
+        host = fields.get("host", shown["host"])
+        return Connection(f"{self.name}_default", host, shown["login"], shown["password"], extra=extra)
 
     def finish(self) -> None:
         """Close the object under test, and check what was shown."""
         if "port" in vars(self):
             self.port.close()
+        self.check_shown()
+
+    def check_shown(self) -> None:
+        """No message and no representation shows a credential."""
         assert marks.found_in("\n".join(self.shown)) == set(), "a message or representation shows credentials"
 
     def has(self, purpose: str) -> bool:
         """Whether the vendor has a path of this purpose."""
         return any(route.purpose == purpose for route in self.stand_in.routes())
+
+    @property
+    def counted_tokens(self) -> list[Rule]:
+        """A rule that counts successful requests for tokens, if there are any."""
+        return [{"purpose": "token", "answer": "ok"}] if self.has("token") else []
 
     def require(self, purpose: str) -> None:
         """Skip the test unless the vendor has a path of this purpose."""
@@ -126,10 +143,7 @@ class SourceAccount(VendorAccount):
     @property
     def everything(self) -> Selection:
         """All orders that the stand-in offers."""
-        if not self.port.windowed:
-            return Selection()
-        now = datetime.now(UTC)
-        return Selection(start=now - timedelta(days=2), end=now + timedelta(minutes=1))
+        return everything(self.port)
 
     def fetch(self, selection: Selection | None = None, port: Source | None = None) -> dict[str, SourceOrder]:
         """The orders by their id at the source; each must be there once."""

@@ -12,7 +12,7 @@ from order_relay.errors import (
     ThrottledError,
     TransientError,
 )
-from order_relay_contract.account import SHORT, SourceAccount
+from order_relay_contract.account import SourceAccount
 from order_relay_contract.fixtures import concerns
 
 LOST = (
@@ -67,7 +67,7 @@ class TestAcknowledgingOrders:
     @pytest.mark.parametrize("answer", LOST)
     def test_a_lost_response_accepts_nothing(self, source: SourceAccount, answer: str, when: str) -> None:
         names = source.names(source.fetch())
-        port = source.open(timeout_s=SHORT) if answer == "hang" else source.port
+        port = source.open(**source.patience(answer))
         source.spoil({"purpose": "acknowledge", "answer": answer, "when": when})
         claimed = source.accepts(names.values(), OutcomeUnknownError, TransientError, port=port)
         port.close()

@@ -20,6 +20,8 @@ from order_relay.vendors import all_vendors, load_vendor
 from order_relay_contract import marks
 from order_relay_contract.account import SourceAccount
 from order_relay_contract.clock import Clock
+from order_relay_contract.destination_account import DestinationAccount
+from order_relay_contract.pairs import pairs
 from order_relay_contract.sandboxes import Sandboxes
 from order_relay_sandbox import stand_ins
 
@@ -74,7 +76,8 @@ def _skip_if_exempt(request: pytest.FixtureRequest) -> None:
     if rule.get("status") == "exempt":
         pytest.skip(f"{vendor}: {rule['reason']}")
     exempt = rules.get(RULE, {}).get("exempt", {})
-    for name in (request.function.__name__, request.node.name):
+    test, case = request.function.__name__, request.node.callspec.id.removeprefix(f"{vendor}-")
+    for name in (test, f"{test}[{case}]"):
         if name in exempt:
             pytest.skip(f"{vendor}: {exempt[name]}")
 
@@ -97,6 +100,26 @@ def source(
     _skip_if_exempt(request)
     with _watched(monkeypatch, caplog) as clock:
         account = SourceAccount(request.param, "source", sandboxes.of(request.param), clock)
+        yield account
+        account.finish()
+
+
+@pytest.fixture
+def destination(
+    request: pytest.FixtureRequest,
+    sandboxes: Sandboxes,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[DestinationAccount]:
+    """The account of a destination."""
+    name = request.param
+    _skip_if_exempt(request)
+    pair = next((pair for pair in pairs() if pair.destination == name), None)
+    if pair is None:
+        pytest.fail(f"no pipeline file connects a source with {name}; the payloads of the tests come from one")
+    with _watched(monkeypatch, caplog) as clock:
+        sandbox = sandboxes.of(name, pair.source)
+        account = DestinationAccount(name, "destination", sandbox, clock, pair=pair)
         yield account
         account.finish()
 

@@ -15,7 +15,7 @@ from order_relay.errors import (
     TransientError,
 )
 from order_relay.orders.messages import UNREAD_PROBLEMS, Selection
-from order_relay_contract.account import SHORT, SourceAccount
+from order_relay_contract.account import SourceAccount
 from order_relay_contract.fixtures import concerns
 from order_relay_contract.sandboxes import ORDERS
 from order_relay_sandbox.raw_json import encode
@@ -113,8 +113,8 @@ class TestReadingOrders:
 
     @pytest.mark.parametrize("answer", LIST_ERRORS)
     def test_an_unusable_list_is_an_error(self, source: SourceAccount, answer: str) -> None:
-        port = source.open(timeout_s=SHORT) if answer == "hang" else source.port
-        source.spoil({"purpose": "list", "answer": answer}, *_counted(source))
+        port = source.open(**source.patience(answer))
+        source.spoil({"purpose": "list", "answer": answer}, *source.counted_tokens)
         expected = LIST_ERRORS[answer]
         error = source.refused(lambda: source.fetch(port=port), expected)
         if expected is TransientError and answer != "cut":
@@ -130,7 +130,7 @@ class TestReadingOrders:
     @concerns("token_renewal")
     def test_a_refused_token_is_renewed(self, source: SourceAccount) -> None:
         source.require("token")
-        source.spoil({"purpose": "list", "answer": 401, "first": 1}, *_counted(source))
+        source.spoil({"purpose": "list", "answer": 401, "first": 1}, *source.counted_tokens)
         assert set(source.fetch()) == source.ids
         assert source.answered("token", "ok") == 2
 
@@ -138,7 +138,7 @@ class TestReadingOrders:
     @pytest.mark.parametrize("answer", TOKEN_ERRORS)
     def test_an_unusable_token_is_an_error(self, source: SourceAccount, answer: str) -> None:
         source.require("token")
-        port = source.open(timeout_s=SHORT) if answer == "hang" else source.port
+        port = source.open(**source.patience(answer))
         source.spoil({"purpose": "token", "answer": answer}, {"purpose": "list", "answer": "ok"})
         source.refused(lambda: source.fetch(port=port), TOKEN_ERRORS[answer])
         assert (source.answered("token", answer), source.answered("list", "ok")) == (1, 0)
@@ -213,8 +213,3 @@ class TestReadingOrders:
             return  # the whole list is unreadable, and nothing of it is used
         readable = {source.identity(found)["source_id"] for found in orders if not found.problem}
         assert good <= readable
-
-
-def _counted(source: SourceAccount) -> list[dict[str, str]]:
-    """Counts successful requests for tokens."""
-    return [{"purpose": "token", "answer": "ok"}] if source.has("token") else []
