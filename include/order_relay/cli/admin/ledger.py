@@ -1,4 +1,4 @@
-"""``ledger migrate|backup|restore``: the ledger's database."""
+"""``ledger migrate|recount|backup|restore``: the ledger's database."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def migrate(as_json: Annotated[bool, typer.Option("--json", help="One JSON docum
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+@app.command()
+def recount() -> None:
+    """Count all orders again, if the accounting check found wrong counts. No order changes; writers wait meanwhile."""
+    with Installation().ledger() as opened:
+        opened.accounting.recount()
+    print_line("all orders are counted again")
 
 
 @app.command()

@@ -8,17 +8,22 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from order_relay import COMMAND
 from order_relay.ledger.schema.listed_rows import ClosedBatch, OrderCounts
-from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import attempt, batch, event, submission
+from order_relay.ledger.schema.order_counts import ACKNOWLEDGED, CURRENT, order_count
+from order_relay.ledger.schema.states import OPEN, State
+from order_relay.ledger.schema.tables import attempt, batch, event, pipeline, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
-from order_relay.ledger.store.repository import Repository, reads
+from order_relay.ledger.store.migrations.versions.v0018_order_counts import count_again
+from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.write_back.acknowledgements import premature
 from order_relay.orders.notes import notes_from_json
 
 Scope = list[sa.ColumnElement[bool]]
+Counts = Counter[tuple[str, str]]
+"""By state and reason; acknowledgements under ``(ACKNOWLEDGED, "")``."""
 
 _other = submission.alias("other")
 _SHOWN = 5  # ids named per violation
@@ -29,29 +34,14 @@ class Accounting(Repository):
 
     @reads
     def counts(self, tx: Transaction, name: str | None = None, run: str | None = None) -> OrderCounts:
-        """Submissions by state and by (state, reason), the number of confirmed acknowledgements, and notes by code.
+        """Submissions by state and by (state, reason), and the number of confirmed acknowledgements.
 
-        With ``run``: only submissions whose state this run changed, with their present states.
+        With ``run``: only submissions whose state this run changed, with their present states, and notes by code.
         """
-        where = _scope(name, run)
-        rows = tx.run(
-            sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"))
-            .where(*where)
-            .group_by(submission.c.state, submission.c.reason)
-        ).all()
-        states: dict[str, int] = {str(state): 0 for state in State}
-        for row in rows:
-            states[row.state] += row.n
-        acknowledged = tx.run(
-            sa.select(sa.func.count()).select_from(submission).where(*where, submission.c.ack == "confirmed")
-        ).scalar_one()
-        return {
-            "received": sum(states.values()),
-            "states": states,
-            "reasons": {(row.state, row.reason): row.n for row in rows if row.reason},
-            "acknowledged": acknowledged,
-            "notes": _notes(tx, where),
-        }
+        if run is None:
+            return _order_counts(_maintained(tx, name) + _by_reason(tx, [*_of(name), submission.c.state.in_(OPEN)]))
+        where = _scope(tx, name, run)
+        return {**_order_counts(_actual(tx, where)), "notes": _notes(tx, where)}
 
     @reads
     def imported_with_remarks(self, tx: Transaction, name: str, run: str, limit: int) -> list[tuple[str, str, str]]:
@@ -77,7 +67,7 @@ class Accounting(Repository):
         With ``run``: of the submissions that this run changed, so that the cost depends on the run's work. Without, of
         the whole pipeline or ledger.
         """
-        scope = _scope(name, run)
+        scope = _scope(tx, name, run)
         found = [
             ("the state differs from the last event", _state_without_event(tx, scope)),
             ("imported without an OMS id", _imported_without_id(tx, scope)),
@@ -90,7 +80,12 @@ class Accounting(Repository):
             f"{', ...' if len(ids) > _SHOWN else ''})"
             for what, ids in found
             if ids
-        ]
+        ] + (_wrong_counts(tx, name) if run is None else [])
+
+    @writes
+    def recount(self, tx: Transaction) -> None:
+        """Count all orders again, for ``counts``."""
+        count_again(tx.conn)
 
     @reads
     def unknown_source_ids(self, tx: Transaction, name: str, source_ids: Iterable[str]) -> set[str]:
@@ -125,12 +120,69 @@ def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, in
     return dict(found)
 
 
-def _scope(name: str | None, run: str | None) -> Scope:
-    """The submissions of a pipeline, and of those the ones that a run changed."""
-    scope = [] if name is None else [submission.c.pipeline == name]
-    if run is not None:
-        scope.append(submission.c.id.in_(sa.select(event.c.submission_id).where(event.c.run == run)))
-    return scope
+def _of(name: str | None) -> Scope:
+    """The submissions of a pipeline or of all, as a condition that an index answers together with the next column."""
+    return [submission.c.pipeline.in_(sa.select(pipeline.c.name)) if name is None else submission.c.pipeline == name]
+
+
+def _scope(tx: Transaction, name: str | None, run: str | None) -> Scope:
+    """The submissions of a pipeline, and of those the ones that a run changed.
+
+    Those of a run are read first: with both conditions, SQLite would read the whole pipeline.
+    """
+    if run is None:
+        return [] if name is None else [submission.c.pipeline == name]
+    changed = tx.run(sa.select(event.c.submission_id).where(event.c.run == run).distinct()).scalars()
+    query = sa.select(submission.c.id, submission.c.pipeline).where(among(submission.c.id, "changed", changed))
+    return [among(submission.c.id, "scope", [row.id for row in tx.run(query) if name in {None, row.pipeline}])]
+
+
+def _by_reason(tx: Transaction, where: Scope) -> Counts:
+    query = (
+        sa.select(submission.c.state, submission.c.reason, sa.func.count().label("n"))
+        .where(*where)
+        .group_by(submission.c.state, submission.c.reason)
+    )
+    return Counter({(row.state, row.reason): row.n for row in tx.run(query)})
+
+
+def _actual(tx: Transaction, where: Scope) -> Counts:
+    """Counted from the submissions."""
+    confirmed = sa.select(sa.func.count()).select_from(submission).where(*where, submission.c.ack == "confirmed")
+    return _by_reason(tx, where) + Counter({(ACKNOWLEDGED, ""): tx.run(confirmed).scalar_one()})
+
+
+def _maintained(tx: Transaction, name: str | None) -> Counts:
+    """The maintained counts: settled orders and acknowledgements."""
+    where = [] if name is None else [order_count.c.pipeline == name]
+    query = (
+        sa.select(order_count.c.kind, order_count.c.reason, sa.func.sum(order_count.c.n).label("n"))
+        .where(*where, order_count.c.kind.in_(CURRENT))
+        .group_by(order_count.c.kind, order_count.c.reason)
+    )
+    return Counter({(row.kind, row.reason): int(row.n) for row in tx.run(query)})
+
+
+def _wrong_counts(tx: Transaction, name: str | None) -> list[str]:
+    """Where the maintained counts differ from the orders."""
+    kept, actual = _maintained(tx, name), _actual(tx, _scope(tx, name, None))
+    wrong = sorted(key for key in kept.keys() | actual.keys() if key[0] in CURRENT and kept[key] != actual[key])
+    shown = [f"{' '.join(filter(None, key))}: {kept[key]}, counted {actual[key]}" for key in wrong]
+    return [f"the maintained counts are wrong ({'; '.join(shown)}). Run {COMMAND} ledger recount"] if shown else []
+
+
+def _order_counts(found: Counts) -> OrderCounts:
+    states: dict[str, int] = {str(state): 0 for state in State}
+    for (state, _), n in found.items():
+        if state != ACKNOWLEDGED:
+            states[state] += n
+    return {
+        "received": sum(states.values()),
+        "states": states,
+        "reasons": {(state, reason): n for (state, reason), n in found.items() if reason},
+        "acknowledged": found[ACKNOWLEDGED, ""],
+        "notes": {},
+    }
 
 
 def _state_without_event(tx: Transaction, scope: Scope) -> list[int]:

@@ -9,7 +9,7 @@ from order_relay.ledger.schema.records import OverdueOrders
 
 
 class OrderCounts(TypedDict):
-    """Counts of submissions. ``reasons``: by state and reason; ``notes``: by code."""
+    """Counts of submissions. ``reasons``: by state and reason; ``notes``: by code, of a run only."""
 
     received: int
     states: dict[str, int]

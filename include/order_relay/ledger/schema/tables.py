@@ -45,6 +45,7 @@ run = sa.Table(
     sa.Column("started_at", UtcTime, nullable=False),
     sa.Column("ended_at", UtcTime),
     sa.Column("facts", sa.Text),
+    sa.Index("ix_run_started", "pipeline", "started_at"),
 )
 
 batch = sa.Table(
@@ -152,6 +153,13 @@ submission = sa.Table(
         "id",
         sqlite_where=sa.text("ack IN ('due', 'sent', 'refused')"),
         postgresql_where=sa.text("ack IN ('due', 'sent', 'refused')"),
+    ),
+    sa.Index(
+        "ix_submission_confirmed",
+        "pipeline",
+        "ack_at",
+        sqlite_where=sa.text("ack = 'confirmed'"),
+        postgresql_where=sa.text("ack = 'confirmed'"),
     ),
     sa.Index(
         "ix_submission_oms_id",

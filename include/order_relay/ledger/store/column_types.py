@@ -126,7 +126,11 @@ def not_among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool
     return _NotAmong(column, sa.bindparam(name, type_=kind))
 
 
-def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
-    """``column`` is one of the keys bound under ``name``; one bound value for any number of keys."""
+def among(column: sa.ColumnElement[Any], name: str, keys: Iterable[Any] | None = None) -> sa.ColumnElement[bool]:
+    """``column`` is one of the keys bound under ``name``; one bound value for any number of keys.
+
+    ``keys``: the keys, if they are not given with the statement's values.
+    """
     kind = TextKeys() if isinstance(column.type, sa.String) else NumberKeys()
-    return _Among(column, sa.bindparam(name, type_=kind))
+    found = sa.bindparam(name, type_=kind) if keys is None else sa.bindparam(name, list(keys), type_=kind)
+    return _Among(column, found)

@@ -15,6 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from order_relay.iteration import batched
+from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.records import BatchInfo
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import batch, submission
@@ -162,6 +163,7 @@ class _Intake:
         rows = [row for row in self.latest.values() if row.source_id in offered]
         self.tx.many(_TOUCH, [{"b_id": row.id, "last_offered_at": self.info.fetched_at} for row in rows])
         if not self.info.windowed:
+            order_counts.count_unconfirmed(self.tx, [row.id for row in rows if row.ack == "confirmed"])
             self.tx.many(_ACK_AGAIN, [{"b_id": row.id} for row in rows if row.ack in ("sent", "confirmed")])
 
     def _insert(self, pairs: Pairs, reason: str) -> None:
@@ -194,8 +196,7 @@ class _Intake:
         )
 
     def _replace(self, pairs: Pairs, reason: str) -> None:
-        rows = [row for row, content in pairs if content is not None]
-        update(self.tx, rows, _contents(pairs))
+        update(self.tx, [row for row, content in pairs if content is not None], _contents(pairs))
 
     def _evaluate_in_place(self, pairs: Pairs, reason: str) -> None:
         same = [(row, c) for row, c in pairs if c is not None and c["content_hash"] == row.content_hash]
@@ -292,7 +293,8 @@ def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.Data
     ).all()
     ids, numbers = set(offers["source_id"]), set(offers["order_number"])
     absent = [row.id for row in sent if row.source_id not in ids and row.order_number not in numbers]
-    tx.many(_CONFIRM, [{"b_id": number, "ack_at": tx.now} for number in absent])
+    confirmed = tx.many(_CONFIRM, [{"b_id": number, "ack_at": tx.now} for number in absent])
+    order_counts.count(tx, name, order_counts.ACKNOWLEDGED, confirmed)
 
 
 _BY_ID = submission.c.id == sa.bindparam("b_id")

@@ -10,6 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.states import INITIAL, State
 from order_relay.ledger.schema.tables import event, submission
 from order_relay.ledger.store.column_types import among
@@ -113,6 +114,7 @@ def insert_submissions(
         "proven": not (bound.unproven or from_past),
     }
     tx.run(_INSERT, [{**common, **row} for row in rows])
+    order_counts.count(tx, bound.name, order_counts.RECEIVED, len(rows))
     tx.run(
         _FIRST_EVENTS,
         {

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.errors import ConfigurationError
+from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.records import BatchInfo
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import pipeline, run, submission
@@ -125,6 +126,7 @@ class Runs(Repository):
             run.update().where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run),
             {"ended_at": tx.now, "facts": dump_json(facts)},
         )
+        order_counts.merge(tx, ctx.pipeline)
 
     @reads
     def last_sequence(self, tx: Transaction, name: str) -> int:

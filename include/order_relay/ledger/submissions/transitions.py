@@ -1,6 +1,7 @@
 """The only module that changes the state of a submission.
 
-Every transition is a compare-and-set on state **and** revision, and writes its events in the same transaction. A
+Every transition is a compare-and-set on state **and** revision, and writes its events and the maintained counts
+(``schema.order_counts``) in the same transaction. A
 transition that is not in ``states.TRANSITIONS`` raises ``IllegalTransitionError``. A row that another transaction
 changed raises ``ConcurrentUpdateError``, and the whole transaction is rolled back.
 """
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from order_relay.errors import ConcurrentUpdateError
+from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.states import SETTLED, State, path, validate_path
 from order_relay.ledger.schema.tables import attempt, event, submission
 from order_relay.ledger.store.column_types import among
@@ -87,6 +89,8 @@ def _transition_group(  # noqa: PLR0917 - the inner half of ``transition``
         "changed_at": tx.now,
     }
     unsent = via[0] is State.READY and via[1] is not State.SENDING
+    ids = [row.id for row in rows]
+    order_counts.count_left(tx, ids, via[0])
     if each:
         touched = _write_each(tx, rows, len(via) - 1, common, each, unsent=unsent)
     else:
@@ -95,7 +99,8 @@ def _transition_group(  # noqa: PLR0917 - the inner half of ``transition``
         raise ConcurrentUpdateError(
             f"{len(rows) - touched} of {len(rows)} submissions were changed by another transaction"
         )
-    _write_events(tx, [row.id for row in rows], via, cause)
+    order_counts.count_entered(tx, ids, via[-1])
+    _write_events(tx, ids, via, cause)
 
 
 def _write_alike(

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.predicates import (
     DECIDED,
     HAS_IMPORTED_WINNER,
@@ -110,7 +111,8 @@ class Acknowledgements(Repository):
             accepted += cancelled
             query = sa.select(submission.c.source_id).where(among(submission.c.id, "ids"))
             cancellations.record(tx, ctx, tx.run(query, {"ids": cancelled}).scalars())
-        tx.run(_CONFIRM, {"ids": accepted, "b_pipeline": ctx.pipeline, "b_at": tx.now})
+        confirmed = tx.run(_CONFIRM, {"ids": accepted, "b_pipeline": ctx.pipeline, "b_at": tx.now}).rowcount
+        order_counts.count(tx, ctx.pipeline, order_counts.ACKNOWLEDGED, confirmed)
         tx.many(
             _REFUSE,
             [

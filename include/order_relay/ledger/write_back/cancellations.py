@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.listed_rows import CancelledSubmission
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.states import AT_DESTINATION, State
@@ -90,7 +91,10 @@ class Cancellations(Repository):
         keys = {"ids": [row.id for row in rows]}
         if reinstated:
             tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=None), keys)
-            tx.run(submission.update().where(among(submission.c.id, "ids"), _NOT_TAKEN_OVER).values(ack="due"), keys)
+            reopened = tx.run(sa.select(submission.c.id).where(among(submission.c.id, "ids"), _NOT_TAKEN_OVER), keys)
+            due = list(reopened.scalars())
+            order_counts.count_unconfirmed(tx, due)
+            tx.run(submission.update().where(among(submission.c.id, "due")).values(ack="due"), {"due": due})
             tx.run(
                 feedback.update()
                 .where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from order_relay.errors import ValidationIssue
 from order_relay.ledger.reporting.accounting import Accounting
+from order_relay.ledger.schema.order_counts import merge
 from order_relay.ledger.store.database import Transaction
 from order_relay.orders.messages import SendOutcome
 from tests.support.offers import offer
@@ -40,8 +41,52 @@ def test_the_accounting_check_finds_every_violation(driver, expected):
         whole, this_run, another_run = check(), check(run=driver.ctx.run), check(run="another")
         transaction.rollback()
     assert any(expected in breach for breach in whole), whole
-    assert this_run == whole
+    assert this_run == [breach for breach in whole if "maintained counts" not in breach]
     assert another_run == [], "a run checks what it changed"
+
+
+def test_counts_that_do_not_match_the_orders_are_found_and_counted_again(driver):
+    driver.imported("1")
+    accounting, expected = driver.ledger.accounting, driver.ledger.accounting.counts(NAME)
+    driver.ledger.database.write(lambda tx: tx.run(sa.text("UPDATE order_count SET n = 5 WHERE kind = 'imported'")))
+    assert accounting.counts(NAME) != expected
+    assert accounting.invariant_violations(NAME, driver.ctx.run) == [], "a run does not count the whole ledger"
+    (breach,) = accounting.invariant_violations(NAME)
+    assert "imported: 5, counted 1" in breach
+    assert "ledger recount" in breach
+    accounting.recount()
+    assert accounting.counts(NAME) == expected
+    assert accounting.invariant_violations() == []
+
+
+def test_counts_are_merged_at_the_end_of_a_run(driver):
+    for number in range(1, 4):
+        driver.imported(str(number))
+    driver.ledger.runs.begin(driver.ctx, "run")
+    accounting, expected = driver.ledger.accounting, driver.ledger.accounting.counts(NAME)
+    driver.ledger.runs.end(driver.ctx, {})
+    driver.ledger.runs.end(driver.ctx, {})
+    rows = driver.ledger.database.read(lambda tx: tx.run(sa.text("SELECT kind, n FROM order_count")).all())
+    assert sorted(tuple(row) for row in rows) == [("imported", 3), ("received", 3)]
+    assert accounting.counts(NAME) == expected
+    assert accounting.invariant_violations() == []
+
+
+def test_two_processes_merge_at_once(driver):
+    """Each merges the rows that the other has not locked; the sums stay the same, and neither waits."""
+    if driver.ledger.database.engine.name == "sqlite":
+        pytest.skip("one writer at a time")
+    driver.imported("1")
+    driver.imported("2")
+    expected = driver.ledger.accounting.counts(NAME)
+
+    def beside(tx):
+        merge(tx, NAME)
+        driver.ledger.database.write(lambda other: merge(other, NAME))
+
+    driver.ledger.database.write(beside)
+    assert driver.ledger.accounting.counts(NAME) == expected
+    assert driver.ledger.accounting.invariant_violations() == []
 
 
 def test_a_double_is_found_though_its_answer_came_too_late(driver):

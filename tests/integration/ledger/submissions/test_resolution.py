@@ -163,7 +163,9 @@ def test_making_ready_keeps_what_was_made(driver):
     assert (sendable.destination_key, sendable.attempts) == ("KEY-N-1", 0)
     row = driver.row("1")
     assert (row["total_minor"], row["currency"], row["notes"]) == (12345, "EUR", notes_to_json([CUT, CUT_TOO]))
-    assert driver.ledger.accounting.counts(NAME)["notes"] == {"text_cut": 1}, "orders are counted, not notes"
+    assert driver.ledger.accounting.counts(NAME, driver.ctx.run)["notes"] == {"text_cut": 1}, (
+        "orders are counted, not notes"
+    )
     assert driver.ledger.claims.ready(NAME) == [ready.id]
 
 
