@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import tempfile
+import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from order_relay.errors import OrderRelayError, TransientError
 GZIP_LEVEL = 1
 """The fastest level: orders already compress to about a tenth."""
 _CLOUDS = frozenset({"botocore", "aiobotocore", "s3fs", "google", "gcsfs", "azure", "adlfs", "aiohttp"})
-"""Packages whose errors are not ``OSError``."""
+"""Packages of cloud stores, whose errors need not be ``OSError``."""
 MAX_SAFE_NAME_LENGTH = 120
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_=+@.~-]")
 TEMPORARY_PREFIX = ".part-of-"
@@ -127,19 +128,31 @@ def translate_errors(name: str, doing: str) -> Iterator[None]:
     """Turn what the file system says into our own errors, naming the object."""
     try:
         yield
+    except OrderRelayError:
+        raise
     except FileNotFoundError:
+        if doing == "writing":
+            what = "the bucket or folder does not exist"
+            raise StoreUnavailableError(f"batch store: writing {name!r} failed: {what}") from None
         raise DamagedBatchError(f"batch store: object {name!r} is missing") from None
     except OSError as error:
         what = error.strerror or type(error).__name__
         raise StoreUnavailableError(f"batch store: {doing} {name!r} failed: {what}") from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in _CLOUDS:
+        if not _is_from_cloud(error):
             raise
         # As without credentials, or without a way to the service; their texts may show addresses and keys.
         what = type(error).__name__
         raise StoreUnavailableError(
             f"batch store: {doing} {name!r} failed: {what}; check the batch store's connection and permissions"
         ) from error
+
+
+def _is_from_cloud(error: Exception) -> bool:
+    """Whether a cloud's package defines or raised it; botocore raises ``ValueError`` for a malformed endpoint."""
+    raised_in = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    packages = {module.partition(".")[0] for module in (type(error).__module__, *raised_in)}
+    return not packages.isdisjoint(_CLOUDS)
 
 
 def iterate_lines(file: IO[bytes], name: str) -> Iterator[bytes]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_relay.batches import BatchStore, StoreUnavailableError
+from order_relay.batches import BatchStore, DamagedBatchError, StoreUnavailableError
 from order_relay.batches.filesystems import local_path, open_filesystem
 from order_relay.batches.objects import translate_errors
 from order_relay.errors import ConfigurationError
@@ -82,3 +83,26 @@ def test_what_a_cloud_s_library_raises_is_the_stores_trouble() -> None:
     assert "AKIA" not in str(error.value)
     with pytest.raises(KeyError), translate_errors("a", "writing"):
         raise KeyError("ours")
+
+
+def test_a_plain_error_from_a_cloud_s_library_is_the_stores_trouble() -> None:
+    scope: dict[str, Any] = {"__name__": "botocore.endpoint"}
+    exec("def connect(): raise ValueError('Invalid endpoint: http://user:secret@host')", scope)
+    message = "reading 'a' failed: ValueError"
+    with pytest.raises(StoreUnavailableError, match=message) as error, translate_errors("a", "reading"):
+        scope["connect"]()
+    assert "secret" not in str(error.value)
+
+
+def test_an_error_of_ours_keeps_its_type_even_if_a_cloud_s_library_is_below_it() -> None:
+    scope: dict[str, Any] = {"__name__": "s3fs.core", "problem": DamagedBatchError("object 'b' is truncated")}
+    exec("def read(): raise problem", scope)
+    with pytest.raises(DamagedBatchError, match="'b' is truncated"), translate_errors("a", "writing"):
+        scope["read"]()
+
+
+def test_writing_to_a_bucket_that_does_not_exist_says_so() -> None:
+    with pytest.raises(StoreUnavailableError, match="bucket or folder does not"), translate_errors("a", "writing"):
+        raise FileNotFoundError("bucket")
+    with pytest.raises(DamagedBatchError, match="'a' is missing"), translate_errors("a", "reading"):
+        raise FileNotFoundError("object")
