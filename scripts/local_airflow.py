@@ -98,9 +98,10 @@ def vendor_connections(address: str) -> dict[str, str]:
 
 
 def pipelines() -> dict[str, str]:
-    """By value of ``SOURCE=...``: the first pipeline of each simulated source."""
+    """By value of ``SOURCE=...``: a pipeline of each simulated source, to the default destination if there is one."""
     found: dict[str, str] = {}
-    for file in pipeline_files():
+    default = with_role("destination")[0]
+    for file in sorted(pipeline_files(), key=lambda file: not file.stem.endswith(f"_to_{default}")):
         vendor = yaml.safe_load(file.read_text(encoding="utf-8")).get("source", {}).get("vendor", "")
         if vendor in with_role("source"):
             found.setdefault(vendor, file.stem)

@@ -21,7 +21,7 @@ _HERE = Path(__file__).parent
 
 
 def stand_ins() -> dict[str, type[StandIn[Any]]]:
-    """Every stand-in by name: the default source first, then alphabetically.
+    """Every stand-in by name: the default source and destination first, then alphabetically.
 
     Raises ``ValueError`` for two of the same name, one whose name is not its folder's, and a missing folder.
     """

@@ -64,7 +64,7 @@ class StandIn(Generic[S]):
     """One simulated vendor.
 
     ``roots``: path prefixes whose unknown paths and methods the vendor answers itself, by ``refusal``.
-    ``by_default``: whether it offers the orders if no source is named.
+    ``by_default``: whether it is the source, or the destination, if none is named.
     """
 
     name: ClassVar[str]

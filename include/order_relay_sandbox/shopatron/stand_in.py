@@ -26,6 +26,7 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
     name = NAME
     roles = ("destination",)
     switches_model = ShopatronSwitches
+    by_default = True
     roots = ("/api/v2/",)
     options = (
         Option("--api-key", "api_key", "the OMS's API key (default: demo-key)"),

@@ -77,9 +77,9 @@ def vendors(tmp_path, monkeypatch):
 
 
 def test_in_the_package():
-    assert with_role("source") == ("supercat", "cloudsuite")
-    assert with_role("destination") == ("shopatron",)
-    assert with_role("status_source") == ("acommerce",)
+    assert with_role("source")[:2] == ("supercat", "cloudsuite")
+    assert "shopatron" in with_role("destination")
+    assert "acommerce" in with_role("status_source")
 
 
 def test_a_stand_in_elsewhere_has_everything_of_its_own(vendors):

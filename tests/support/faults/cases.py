@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def _found() -> Iterator[Case]:
-    """In the order of the sources' stand-ins."""
+    """In the order of the stand-ins: the default source and destination first."""
     sources, destinations = with_role("source"), with_role("destination")
     pairs: dict[tuple[str, str], str] = {}
     for file in sorted(config_folder().glob("*.yaml")):
@@ -30,8 +30,8 @@ def _found() -> Iterator[Case]:
         source, destination = (content.get(side, {}).get("vendor", "") for side in ("source", "destination"))
         if source in sources and destination in destinations:
             pairs.setdefault((source, destination), file.stem)
-    for (source, destination), pipeline in sorted(pairs.items(), key=lambda pair: sources.index(pair[0][0])):
-        yield Case.of(pipeline, _side(source, "SOURCE"), _side(destination, "DESTINATION"))
+    for source, destination in sorted(pairs, key=lambda pair: (sources.index(pair[0]), destinations.index(pair[1]))):
+        yield Case.of(pairs[source, destination], _side(source, "SOURCE"), _side(destination, "DESTINATION"))
 
 
 def _side(vendor: str, member: str) -> Any:

@@ -28,9 +28,11 @@ NOW = datetime(2026, 5, 2, tzinfo=UTC)
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shipped files; the connections of none of them are defined."""
+    """Two of the shipped files; the connections of none of them are defined."""
     folder = tmp_path / "config"
-    shutil.copytree(ROOT / "include" / "config", folder)
+    folder.mkdir()
+    for name in (USED, OTHER):
+        shutil.copy(ROOT / "include" / "config" / f"{name}.yaml", folder)
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(folder))
     return folder
 

@@ -22,8 +22,12 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_packaged_pipelines() -> None:
-    assert [case.name for case in CASES] == ["supercat-shopatron", "cloudsuite-shopatron"]
-    assert [case.pipeline for case in CASES] == ["supercat_to_shopatron", "cloudsuite_to_shopatron"]
+    assert CASES[0].name == "supercat-shopatron"
+    pipelines = {case.name: case.pipeline for case in CASES}
+    assert pipelines.items() >= {
+        ("supercat-shopatron", "supercat_to_shopatron"),
+        ("cloudsuite-shopatron", "cloudsuite_to_shopatron"),
+    }
 
 
 def test_pairs_of_plain_and_other_vendors(config: Path) -> None:

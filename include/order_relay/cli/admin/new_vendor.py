@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +15,15 @@ import order_relay
 from order_relay import COMMAND
 from order_relay.cli.output import print_line
 from order_relay.errors import ConfigurationError
+from order_relay.pipeline.settings.locations import CONFIG_VARIABLE
 from order_relay.vendors import VENDORS_VARIABLE, all_vendors, is_vendor_name, vendor_names
 
 Role = Literal["source", "destination"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _SUFFIX = ".template"
+_TITLE = re.compile(r"\w([^\"'\\:#\n]{0,48}[^\s\"'\\:#])?")
+_SUITE = "from order_relay_contract import *  # noqa: F403  (tests that every vendor passes)\n"
 
 
 def new_vendor(
@@ -43,18 +48,22 @@ def new_vendor(
         )
     if name in vendor_names():
         raise ConfigurationError(f"a vendor {name!r} exists already")
+    title = title or name.capitalize()
+    if not _TITLE.fullmatch(title):
+        raise ConfigurationError("--title must have at most 50 characters, without quotes, colons, # and backslashes")
     layout = _Layout.of(into)
-    partner = _partner(role, other)
-    files = _rendered(layout, name, title or name.capitalize(), role, partner)
+    files = _rendered(layout, name, title, role, _partner(role, other))
     if existing := sorted(str(path) for path in files if path.exists()):
         raise ConfigurationError(f"nothing was written, because these files exist: {', '.join(existing)}")
+    print_line(f"Made in {layout.root}:")
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        print_line(f"made {path}")
-    print_line("\nNext:")
-    for number, step in enumerate(_next_steps(layout, name), 1):
-        print_line(f"{number}. {step}")
+        print_line(f"  {path.relative_to(layout.root)}")
+    if layout.checkout and _add_to_menu(layout.root / "mkdocs.yml", name, title):
+        print_line("and the page's place in the menu of mkdocs.yml")
+    for line in _next_steps(layout, name):
+        print_line(line)
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,8 @@ def _rendered(layout: _Layout, name: str, title: str, role: Role, partner: str) 
         "SOURCE": ends[0],
         "DESTINATION": ends[1],
         "TRANSFORM": _transform(partner) if role == "source" else "# transform: {}",
+        "IMPORT_SUITE": "" if layout.checkout else _SUITE,  # a checkout has a module that runs it for all vendors
+        "VENDORS": "" if layout.checkout else f'VENDORS = ["{name}"]\n\n',
     }
     files = {}
     for template in _templates(role):
@@ -136,6 +147,17 @@ def _rendered(layout: _Layout, name: str, title: str, role: Role, partner: str) 
         packages = [folder for folder in path.relative_to(layout.root).parents if name in folder.parts]
         files |= {layout.root / folder / "__init__.py": f'"""{title}."""\n' for folder in packages}
     return dict(sorted(files.items()))
+
+
+def _add_to_menu(site: Path, name: str, title: str) -> bool:
+    """Add the vendor's page to the documentation's menu, after the last vendor; whether there is such a menu."""
+    menu = site.read_text(encoding="utf-8") if site.exists() else ""
+    entries = list(re.finditer(r"(?m)^( *- ).*: vendors/(?!quality)\w+\.md\n", menu))
+    for last in entries[-1:]:
+        site.write_text(
+            f"{menu[: last.end()]}{last[1]}{title}: vendors/{name}.md\n{menu[last.end() :]}", encoding="utf-8"
+        )
+    return bool(entries)
 
 
 def _templates(role: Role) -> Iterator[Path]:
@@ -165,18 +187,28 @@ def _transform(destination: str) -> str:
         return "# transform: {}"
     files = (load_file(path) for _, path in sorted(pipeline_files().items()))
     known = next((dict(file.transform) for file in files if file.destination.vendor == destination), {})
-    lines = [f"  # {field.description or key}\n  {key}: {known.get(key, '')}\n" for key, field in required]
-    return "".join(["transform:   # check each value\n", *lines]).rstrip()
+    lines = ["transform:   # check each value"]
+    for key, field in required:
+        lines += [*textwrap.wrap(field.description or key, 110, initial_indent="  # ", subsequent_indent="  # ")]
+        lines += [f"  {key}: {known.get(key, '')}".rstrip()]
+    return "\n".join(lines)
 
 
 def _next_steps(layout: _Layout, name: str) -> Iterator[str]:
-    folder = layout.vendor.format(name)
-    yield f"List what the vendor documents, and what you assume, in {folder}/quality.yaml."
-    yield f"Write the fields of an order in {folder}/*.schema.json and {folder}/mapping.yaml."
-    yield f"Adapt {folder}/client.py, and {layout.stand_in.format(name)} in the same way but independently."
+    """What to do now, in lines of at most 80 characters except for the folders of ``--into``."""
+    tests = layout.tests.format(name) if layout.checkout else f"{layout.tests}/test_{name}.py"
+    yield f"\nIts tests pass now: pytest {tests}"
+    yield f"\nNext, in {layout.vendor.format(name)}:"
+    yield "1. quality.yaml: list what the vendor documents, and what you assume."
+    yield "2. order.schema.json, mapping.yaml: the members of an order."
+    yield "3. connection.py, client.py: how the vendor is called."
+    yield "4. stand_in.py: the same as a server, without looking at your client."
     if layout.checkout:
-        yield f"Add docs/vendors/{name}.md to `nav` in mkdocs.yml; run `make docs` and `make check`."
+        yield f"   It is in {Path(layout.stand_in.format(name)).parent}."
+        yield "\nThen run `make docs` and `make check`."
     else:
-        yield f"Set {VENDORS_VARIABLE}={layout.root / 'vendors'} and ORDER_RELAY_CONFIG={layout.root / 'config'}."
-    yield f"Run the tests in {layout.tests.format(name)}."
-    yield f"Add the connection {name}_default in Airflow and run `{COMMAND} doctor`."
+        yield "\nThen set in Airflow's environment, and in this shell:"
+        yield f"  export {VENDORS_VARIABLE}={layout.root / 'vendors'}"
+        yield f"  export {CONFIG_VARIABLE}={layout.root / 'config'}"
+    yield f"Add the connection {name}_default in Airflow, and run `{COMMAND} doctor`."
+    yield "The guide is docs/adding-a-vendor.md."

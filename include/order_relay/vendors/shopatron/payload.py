@@ -28,7 +28,7 @@ DERIVED = {
 def derive_columns(orders: OrderColumns, settings: ShopatronTransform, refuse: Refuse) -> dict[str, list[Any]]:
     """First and last names, and the address lines of the recipient.
 
-    The OMS requires a last name: a company, or the other party, stands in for a missing one. Orders without any name
+    The OMS requires a last name: a company, or the other party, replaces a missing one. Orders without any name
     are refused.
     """
     columns: dict[str, list[Any]] = {}

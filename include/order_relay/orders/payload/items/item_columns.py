@@ -33,7 +33,7 @@ ITEM_DERIVED = (
 )
 """Columns of items besides those of their lines. Amounts are decimals of the currency.
 
-``item_kind`` is ``line``, or what an item without a line stands for: ``charge``, ``discount``, ``freight``, ``tax``.
+``item_kind`` is ``line``, or for an item without a line what it adds: ``charge``, ``discount``, ``freight``, ``tax``.
 ``actual_price`` times ``item_quantity`` is ``item_amount``. ``item_discount`` is at most 0. ``retail_price``: the unit
 price as the source states it, before discounts."""
 
