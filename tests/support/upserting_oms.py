@@ -1,5 +1,7 @@
 """A small destination that creates or updates orders by key, and its declaration: Basic authentication, one search.
 
+``search_headers``: of an answer to a search; one that asks for a pause is refused with 429.
+
 ``behaviour`` says what becomes of the attempts for a key, the last word repeated: ``ok``, ``lost`` (stored, the answer
 is cut off), ``cut`` (not stored), ``refused`` (400), ``throttled`` (429), ``locked`` (400: the order exists).
 """
@@ -38,6 +40,7 @@ class UpsertingOms:
         self.attempts: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
         self.searches = 0
+        self.search_headers: dict[str, str] = {}
         self._next_id = itertools.count(5001)
 
     def app(self) -> web.Application:
@@ -72,10 +75,15 @@ class UpsertingOms:
 
     async def _search(self, request: web.Request) -> web.Response:
         self.searches += 1
+        if "Retry-After" in self.search_headers:
+            return web.json_response({}, status=429, headers=self.search_headers)
         number = request.query.get("orderNumber", "")
         rows = [{"orderId": self.ids[key], "orderKey": key} for key in self.orders if key.startswith(number)]
         size, page = int(request.query["pageSize"]), int(request.query["page"])
-        return web.json_response({"orders": rows[(page - 1) * size : page * size], "total": len(rows), "page": page})
+        return web.json_response(
+            {"orders": rows[(page - 1) * size : page * size], "total": len(rows), "page": page},
+            headers=self.search_headers,
+        )
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ MAX_PAUSE_S = 30.0
 """Longest pause that ``AdaptiveThrottle`` chooses by itself."""
 
 MAX_CONSECUTIVE_THROTTLES = 8
-"""``Throttle`` gives up after this many throttling responses without a successful one in between."""
+"""Throttling responses without a successful one in between, after which a read is given up."""
 
 RECOVERY_S = 3.0
 """Seconds of undisturbed sending after which a halved rate has doubled again."""
@@ -112,10 +112,14 @@ class AdaptiveThrottle:
     """Paces the workers of one session and finds a rate that the vendor accepts.
 
     For vendors that do not publish their limits: each throttling pauses all workers and halves the rate, which then
-    recovers slowly, so that a run settles just below the limit. ``rate`` is requests per second (0: unlimited).
+    recovers slowly, so that a run settles just below the limit. ``rate`` is requests per second (0: unlimited);
+    ``name`` is the vendor's, for messages.
     """
 
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, rate: float, clock: Callable[[], float] = time.monotonic, *, name: str = "the destination"
+    ) -> None:
+        self._name = name
         self._configured = rate
         self._clock = clock
         self._slots = _Slots(rate, clock)
@@ -143,7 +147,7 @@ class AdaptiveThrottle:
         self._recover()
         left = self.pause_left()
         if left > max_wait_s:
-            raise ThrottledError(f"the pause requested by the OMS exceeds {max_wait_s:g} s", left)
+            raise ThrottledError(f"the pause requested by {self._name} exceeds {max_wait_s:g} s", left)
         await self._wait()
 
     async def _wait(self) -> None:
@@ -163,6 +167,10 @@ class AdaptiveThrottle:
             self._default_pause = min(self._default_pause * 2, MAX_PAUSE_S)
         self._slots.pause(now + pause_s)
         return pause_s
+
+    def pause(self, wait_s: float) -> None:
+        """Pause all workers and keep the rate: no request was refused."""
+        self._slots.pause(self._clock() + wait_s)
 
     def _halve(self, now: float) -> None:
         slots = self._slots

@@ -1,22 +1,22 @@
 """Authorizes the requests of a synchronous client by declared credentials: constant ones, or a token that is renewed.
 
 Besides the credentials of ``credentials`` there are ``QueryKey`` and ``IssuedToken``, for a token that a vendor issues
-in its own way. Messages never contain a credential in any of its spellings.
+in its own way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import urlencode
 
 import httpx
 
 from order_relay.errors import ConfigurationError, SourceAuthError, ThrottledError
 from order_relay.failpoints import failpoint
-from order_relay.http.auth.credentials import ClientCredentials, Credentials
+from order_relay.http.auth.credentials import ClientCredentials, Credentials, Grant, spellings
 from order_relay.http.auth.oauth import MAX_TOKEN_RESPONSE_BYTES, TokenAndLifetime, TokenCache, check_token_status
 from order_relay.http.json.strict_json import read_object
 from order_relay.http.reading.bodies import read_whole
@@ -37,6 +37,10 @@ class QueryKey:
         """Texts that no message may contain."""
         return (self.key,)
 
+    def grant(self, _token: str = "") -> Grant:
+        """What is sent with a request."""
+        return Grant(query={self.parameter: self.key}, hidden=spellings(*self.secrets))
+
 
 @dataclass(frozen=True, kw_only=True)
 class IssuedToken:
@@ -54,6 +58,11 @@ class IssuedToken:
     scheme: str = "Bearer"
     check: str
 
+    def grant(self, token: str = "") -> Grant:
+        """What is sent with a request, once there is a token."""
+        headers = {self.header: f"{self.scheme} {token}".strip()}
+        return Grant(headers, hidden=spellings(token, *self.secrets), token=token)
+
     def issue(self, server: VendorClient, client: httpx.Client) -> TokenAndLifetime:
         """A new token. Raises ``ConfigurationError``, ``ThrottledError``, ``TransientError``."""
         headers = {"Content-Type": "application/json"}
@@ -65,15 +74,6 @@ class IssuedToken:
 
 
 Auth = Credentials | QueryKey | IssuedToken
-
-
-@dataclass(frozen=True)
-class Grant:
-    """Headers and query parameters that authorize one request. ``secrets``: texts that no message may contain."""
-
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Authorizer(Protocol):
@@ -88,14 +88,11 @@ class Authorizer(Protocol):
 
 def open_authorizer(auth: Auth, server: VendorClient, client: httpx.Client) -> Authorizer:
     """The authorizer of a client. Tokens are requested with the same client."""
-    hidden = spellings(*auth.secrets)
     if isinstance(auth, IssuedToken):
-        return _Renewing(partial(_issued, auth.issue, server, client), auth.header, auth.scheme, hidden)
+        return _Renewing(partial(_issued, auth.issue, server, client), auth.grant)
     if isinstance(auth, ClientCredentials):
-        return _Renewing(partial(_issued, partial(_granted, auth), server, client), "Authorization", "Bearer", hidden)
-    if isinstance(auth, QueryKey):
-        return _Constant(Grant(query={auth.parameter: auth.key}, secrets=hidden))
-    return _Constant(Grant(auth.headers, secrets=hidden))
+        return _Renewing(partial(_issued, partial(_granted, auth), server, client), auth.grant)
+    return _Constant(auth.grant())
 
 
 def request_headers(auth: Auth, server: VendorClient) -> Callable[[], Mapping[str, str]]:
@@ -105,14 +102,6 @@ def request_headers(auth: Auth, server: VendorClient) -> Callable[[], Mapping[st
     """
     authorizer = open_authorizer(auth, server, server.open_client(connections=1))
     return lambda: authorizer.grant().headers
-
-
-def spellings(*secrets: str) -> tuple[str, ...]:
-    """The secrets as they are and as they appear in URLs, the longest first."""
-    found: set[str] = set()
-    for secret in filter(None, secrets):
-        found |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
-    return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 
 class _Constant:
@@ -129,29 +118,15 @@ class _Constant:
 
 
 class _Renewing:
-    def __init__(
-        self, fetch: Callable[[], TokenAndLifetime], header: str, scheme: str, hidden: tuple[str, ...]
-    ) -> None:
+    def __init__(self, fetch: Callable[[], TokenAndLifetime], grant: Callable[[str], Grant]) -> None:
         self._tokens = TokenCache(fetch)
-        self._header = header
-        self._scheme = scheme
-        self._hidden = hidden
-        self._present = ("", Grant())
+        self._grant = lru_cache(maxsize=1)(grant)
 
     def grant(self) -> Grant:
-        return self._sent(self._tokens.get())
+        return self._grant(self._tokens.get())
 
     def renewed(self, refused: Grant) -> Grant | None:
-        return self._sent(self._tokens.replace(refused.headers[self._header].split()[-1]))
-
-    def _sent(self, token: str) -> Grant:
-        """The grant of a token, built once for each."""
-        known, grant = self._present
-        if known != token:
-            hidden = (*spellings(token), *self._hidden)
-            grant = Grant({self._header: f"{self._scheme} {token}".strip()}, secrets=hidden)
-            self._present = (token, grant)
-        return grant
+        return self._grant(self._tokens.replace(refused.token))
 
 
 Issue = Callable[[VendorClient, httpx.Client], TokenAndLifetime]

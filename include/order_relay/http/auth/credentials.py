@@ -1,6 +1,7 @@
 """Credentials that a vendor declares: headers that never change, or the OAuth2 client credentials grant.
 
-They hold what is sent and how an answer is read, and send nothing themselves.
+They hold what is sent and how an answer is read, and send nothing themselves. No message and no archive may contain a
+credential, in any of its spellings.
 """
 
 from __future__ import annotations
@@ -8,18 +9,51 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
 
 from order_relay.errors import ThrottledError
 from order_relay.http.auth.oauth import TokenAndLifetime, parse_token_response
 from order_relay.http.throttle import is_throttling, retry_after_s
 
 
+@dataclass(frozen=True)
+class Grant:
+    """Headers and query parameters that authorize one request.
+
+    ``token``: the one in them, if it expires. ``hidden``: texts that no message and no archive may contain.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    token: str = field(default="", repr=False)
+
+
+def spellings(*secrets: str) -> tuple[str, ...]:
+    """The secrets as they are and as they appear in URLs, the longest first."""
+    found: set[str] = set()
+    for secret in filter(None, secrets):
+        found |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    return tuple(sorted(found, key=lambda text: (-len(text), text)))
+
+
+def without_secrets(text: str, hidden: tuple[str, ...]) -> str:
+    """The text with ``***`` for each of ``hidden`` (see ``spellings``): a response may quote the request."""
+    for secret in filter(None, hidden):
+        text = text.replace(secret, "***")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class StaticCredentials:
-    """Headers that authorize every request. ``secrets``: texts that no message and no archive may contain."""
+    """Headers that authorize every request. ``secrets``: see ``ClientCredentials``."""
 
     headers: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+
+    def grant(self, _token: str = "") -> Grant:
+        """What is sent with a request."""
+        return Grant(self.headers, hidden=spellings(*self.secrets))
 
 
 def basic_auth(login: str, password: str) -> StaticCredentials:
@@ -60,6 +94,10 @@ class ClientCredentials:
     def secrets(self) -> tuple[str, ...]:
         """Texts that no message and no archive may contain."""
         return (self.client_id, self.client_secret)
+
+    def grant(self, token: str = "") -> Grant:
+        """What is sent with a request, once there is a token."""
+        return Grant({"Authorization": f"Bearer {token}"}, hidden=spellings(token, *self.secrets), token=token)
 
     def request(self) -> tuple[dict[str, str], dict[str, str]]:
         """Headers and form of the token request."""

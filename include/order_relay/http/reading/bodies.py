@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from order_relay.errors import MalformedResponseError
+from order_relay.http.auth.credentials import without_secrets
 
 BLOCK_BYTES = 1 << 17
 _BOMS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{", b"[\x00", b"\x00[")
@@ -81,8 +82,7 @@ def excerpt(message: Any, hide: tuple[str, ...] = (), limit: int = 200) -> str:
     """A vendor's message on one line, bounded, without control characters and without the texts in ``hide``."""
     if not isinstance(message, str):
         return ""
-    for secret in filter(None, hide):
-        message = message.replace(secret, "***")
+    message = without_secrets(message, hide)
     text = " ".join("".join(char if char.isprintable() else " " for char in message[: limit * 4]).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

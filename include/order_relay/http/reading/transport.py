@@ -25,7 +25,8 @@ from order_relay.errors import (
     TransientError,
 )
 from order_relay.failpoints import failpoint
-from order_relay.http.auth.authorizer import Auth, Grant, open_authorizer
+from order_relay.http.auth.authorizer import Auth, open_authorizer
+from order_relay.http.auth.credentials import Grant
 from order_relay.http.reading.client import UnreachableError, VendorClient
 from order_relay.http.reading.reply import Reply
 from order_relay.http.reading.status_table import StatusTable
@@ -244,7 +245,7 @@ class Transport:
         """The server, whose messages do not contain the grant's secrets."""
         known, server = self._hides
         if known is not grant:
-            server = replace(self._server, hide=(*grant.secrets, *self._server.hide))
+            server = replace(self._server, hide=(*grant.hidden, *self._server.hide))
             self._hides = (grant, server)
         return server
 

@@ -10,7 +10,7 @@ be written twice, which changes nothing by its definition.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -21,6 +21,7 @@ from yarl import URL
 from order_relay.connections import HttpOptions
 from order_relay.errors import ConfigurationError, OrderRelayError, ThrottledError
 from order_relay.failpoints import failpoint
+from order_relay.http.auth.credentials import Grant, without_secrets
 from order_relay.http.auth.oauth import AsyncTokenCache
 from order_relay.http.sending.outcomes import OutcomeTable
 from order_relay.http.throttle import AdaptiveThrottle
@@ -96,8 +97,7 @@ class GuardedSender:
     """Sends orders to one endpoint of a vendor.
 
     ``url``: of the endpoint, by destination key. ``tokens``: ``None`` if the credentials never change, so that refused
-    ones are not tried again. ``headers`` makes the headers for a token (or ""); ``secrets`` are removed from kept
-    bodies.
+    ones are not tried again. ``grant`` makes the headers for a token (or ""); its secrets are removed from kept bodies.
     """
 
     def __init__(
@@ -108,18 +108,16 @@ class GuardedSender:
         tokens: AsyncTokenCache | None,
         throttle: AdaptiveThrottle,
         *,
-        headers: Callable[[str], Mapping[str, str]],
+        grant: Callable[[str], Grant],
         outcomes: OutcomeTable,
-        secrets: Sequence[str],
     ) -> None:
         self._http = http
         self._method = method
         self._url = url
         self._tokens = tokens
         self._throttle = throttle
-        self._headers = headers
+        self._grant = grant
         self._outcomes = outcomes
-        self._secrets = secrets
 
     async def send(self, payload: bytes, destination_key: str, *, not_after: float) -> SendResult:
         """POST one order; see ``DestinationSession.send``.
@@ -154,18 +152,20 @@ class GuardedSender:
     async def _post(self, payload: bytes, key: str, not_after: float, token: str) -> SendResult:
         guard = _SendGuard(not_after)
         reset = _send_guard.set(guard)
-        status = 0
+        status, grant = 0, self._grant(token)
         try:
             async with (
                 failpoint("destination import"),
                 self._http.request(
-                    self._method, self._url(key), data=payload, headers=self._headers(token), allow_redirects=False
+                    self._method, self._url(key), data=payload, headers=grant.headers, allow_redirects=False
                 ) as response,
             ):
                 status = response.status
                 body = await read_bounded(response, MAX_READ_BYTES)
                 result = self._outcomes.classify(status, response.headers, body, destination_key=key)
-                return without_secrets(result, token, *self._secrets)
+                if pause_s := self._outcomes.pause_s(response.headers):
+                    self._throttle.pause(pause_s)
+                return replace(result, body=without_secrets(result.body, grant.hidden))
         except (LeaseExpiredError, *NOT_SENT_ERRORS) as error:
             return _connection_failure(error, status, written=guard.written)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -191,14 +191,6 @@ def _token_failure(error: OrderRelayError) -> SendResult:
     if isinstance(error, ThrottledError):
         return SendResult(SendOutcome.THROTTLED, code="token", message=str(error), wait_s=error.wait_s)
     return SendResult(SendOutcome.NOT_SENT, code="token", message=str(error))
-
-
-def without_secrets(result: SendResult, *secrets: str) -> SendResult:
-    """The result without our credentials in its body: an error page may quote the request."""
-    body = result.body
-    for secret in filter(None, secrets):
-        body = body.replace(secret, "[credential cut]")
-    return result if body == result.body else replace(result, body=body)
 
 
 async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:

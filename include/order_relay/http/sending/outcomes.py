@@ -123,6 +123,8 @@ class OutcomeTable:
     The table is total: every status with any body has an outcome, and a status that is not listed is in doubt. The
     vendor defines how a success is read (``reply_reader``) and, if it differs from the defaults, which responses
     throttle, which headers say for how long, how an error code is read, and which refusals name an existing order.
+    ``remaining_header``: the header with the number of requests that may still be sent now; at 0, the next one waits as
+    long as ``pause_headers`` say.
     """
 
     imported: Collection[int] = (200, 201)
@@ -132,6 +134,7 @@ class OutcomeTable:
     read_success: Callable[[bytes], ImportReply]
     is_throttling: Callable[[int, Mapping[str, str]], bool] = is_throttling
     pause_headers: Sequence[str] = ("Retry-After",)
+    remaining_header: str = ""
     names_existing: Callable[[bytes], bool] = names_existing
     error_code: Callable[[bytes], str] = lambda _: ""
 
@@ -156,6 +159,11 @@ class OutcomeTable:
         outcome, message = self._decide(status, headers, body)
         wait_s = retry_after_s(headers, names=self.pause_headers) if outcome is SendOutcome.THROTTLED else None
         return SendResult(outcome, status, "", self.error_code(body), message, kept, wait_s)
+
+    def pause_s(self, headers: Mapping[str, str]) -> float:
+        """Seconds before the next request after a response that did not throttle: none, unless it was the last one."""
+        is_last = bool(self.remaining_header) and headers.get(self.remaining_header, "").strip() == "0"
+        return (retry_after_s(headers, names=self.pause_headers) or 0.0) if is_last else 0.0
 
     def _decide(self, status: int, headers: Mapping[str, str], body: bytes) -> tuple[SendOutcome, str]:
         if self.is_throttling(status, headers):

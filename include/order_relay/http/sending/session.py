@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -20,13 +20,13 @@ from yarl import URL
 from order_relay.connections import HttpOptions
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
 from order_relay.failpoints import failpoint
-from order_relay.http.auth.credentials import ClientCredentials, Credentials, StaticCredentials
+from order_relay.http.auth.credentials import ClientCredentials, Credentials, Grant
 from order_relay.http.auth.oauth import MAX_TOKEN_RESPONSE_BYTES, AsyncTokenCache, TokenAndLifetime
 from order_relay.http.sending import search
 from order_relay.http.sending.delivery import GuardedSender, open_guarded_session, read_bounded
 from order_relay.http.sending.outcomes import OutcomeTable
 from order_relay.http.sending.search import NO_SEARCH, OrderSearch, SearchReply
-from order_relay.http.throttle import AdaptiveThrottle, retry_after_s
+from order_relay.http.throttle import MAX_CONSECUTIVE_THROTTLES, AdaptiveThrottle, retry_after_s
 from order_relay.orders.identity.traits import NO_TRAITS, Traits
 from order_relay.orders.messages import SearchResult, SendResult
 
@@ -108,17 +108,16 @@ class HttpSession:
             if isinstance(api.credentials, ClientCredentials)
             else None
         )
-        self.limits = AdaptiveThrottle(api.rate(settings.requests_per_s) / share)
-        self._headers_of = ("", self._make_headers(""))
+        self.limits = AdaptiveThrottle(api.rate(settings.requests_per_s) / share, name=api.name)
+        self._grant = lru_cache(maxsize=1)(self._make_grant)
         self._sender = GuardedSender(
             http,
             api.method,
             self._import_url(),
             self._tokens,
             self.limits,
-            headers=self._headers,
+            grant=self._grant,
             outcomes=api.outcomes,
-            secrets=api.credentials.secrets,
         )
 
     def _import_url(self) -> Callable[[str], URL]:
@@ -144,19 +143,13 @@ class HttpSession:
         """See ``DestinationSession.send``."""
         return await self._sender.send(payload, destination_key, not_after=not_after)
 
-    def _headers(self, token: str) -> CIMultiDict[str]:
-        """The headers of a request, built once per token."""
-        if self._headers_of[0] != token:
-            self._headers_of = (token, self._make_headers(token))
-        return self._headers_of[1]
-
-    def _make_headers(self, token: str) -> CIMultiDict[str]:
-        given = self._api.credentials
-        authorized = given.headers if isinstance(given, StaticCredentials) else {"Authorization": f"Bearer {token}"}
+    def _make_grant(self, token: str) -> Grant:
+        """The headers of a request, and what must be hidden."""
+        grant = self._api.credentials.grant(token)
         headers = CIMultiDict(self._api.headers)
-        headers.update(authorized)
+        headers.update(grant.headers)
         headers.update({"Content-Type": "application/json", "Accept": "application/json"})
-        return headers
+        return replace(grant, headers=headers)
 
     async def find_by_key(self, destination_keys: Sequence[str]) -> SearchResult:
         """See ``DestinationSession.find_by_key``. Raises ``ConfigurationError`` or ``ThrottledError``."""
@@ -188,46 +181,54 @@ class HttpSession:
         return replace(page, where=where)
 
     async def get(self, path: str, query: Mapping[str, str]) -> SearchReply:
-        """One GET. Pauses of up to a minute are waited for; a refused token is renewed once.
+        """One GET. A few pauses of up to a minute are waited for; a refused token is renewed once.
 
         Raises ``ConfigurationError`` or ``ThrottledError``. A failure is a ``SearchReply`` with its status, or 0.
         """
         url = URL(self._base + path).with_query(query)
-        outcomes = self._api.outcomes
-        renewed = False
-        while True:
+        pause_s = 0.0
+        for _ in range(MAX_CONSECUTIVE_THROTTLES):
             await self.limits.turn(SEARCH_WAIT_S)
             try:
-                token = await self._tokens.get() if self._tokens is not None else ""
-                reply, headers = await self._get(url, token)
+                return await self._authorized_get(url)
             except ThrottledError as error:
-                self.limits.throttled(error.wait_s)
-                continue
+                pause_s = self.limits.throttled(error.wait_s)
             except TransientError:
                 return SearchReply(0)
-            if outcomes.is_throttling(reply.status, headers):
-                self.limits.throttled(retry_after_s(headers, names=outcomes.pause_headers))
-            elif reply.status not in outcomes.credentials:
-                return reply
-            elif renewed or self._tokens is None:
-                raise ConfigurationError(
-                    f"{self._api.name} refused the credentials (HTTP {reply.status}, GET {url.with_query(None)}): "
-                    "check login and password of the connection"
-                )
-            else:
-                renewed = True
-                await self._tokens.replace(token)
+        raise ThrottledError(
+            f"{self._api.name} asked {MAX_CONSECUTIVE_THROTTLES} times in a row to slow down "
+            f"(GET {url.with_query(None)})",
+            pause_s,
+        )
 
-    async def _get(self, url: URL, token: str) -> tuple[SearchReply, Mapping[str, str]]:
+    async def _authorized_get(self, url: URL) -> SearchReply:
+        token = await self._tokens.get() if self._tokens is not None else ""
+        reply = await self._get(url, token)
+        if reply.status in self._api.outcomes.credentials and self._tokens is not None:
+            reply = await self._get(url, await self._tokens.replace(token))
+        if reply.status in self._api.outcomes.credentials:
+            raise ConfigurationError(
+                f"{self._api.name} refused the credentials (HTTP {reply.status}, GET {url.with_query(None)}): "
+                "check login and password of the connection"
+            )
+        return reply
+
+    async def _get(self, url: URL, token: str) -> SearchReply:
+        outcomes = self._api.outcomes
         try:
             async with (
                 failpoint("destination search"),
-                self._http.get(url, headers=self._headers(token), allow_redirects=False) as response,
+                self._http.get(url, headers=self._grant(token).headers, allow_redirects=False) as response,
             ):
                 body = await read_bounded(response, SEARCH_BYTES)
-                return SearchReply(response.status, body), response.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise TransientError(f"{self._api.name} could not be read ({type(error).__name__})") from error
+        if outcomes.is_throttling(response.status, response.headers):
+            wait_s = retry_after_s(response.headers, names=outcomes.pause_headers)
+            raise ThrottledError(f"{self._api.name} asked to slow down (HTTP {response.status})", wait_s)
+        if pause_s := outcomes.pause_s(response.headers):
+            self.limits.pause(pause_s)
+        return SearchReply(response.status, body)
 
 
 async def fetch_token(http: aiohttp.ClientSession, credentials: ClientCredentials) -> TokenAndLifetime:

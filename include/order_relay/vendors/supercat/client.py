@@ -19,8 +19,7 @@ from order_relay.errors import (
     OutcomeUnknownError,
     TransientError,
 )
-from order_relay.http.auth.authorizer import spellings
-from order_relay.http.auth.credentials import basic_auth
+from order_relay.http.auth.credentials import basic_auth, spellings
 from order_relay.http.json.json_recovery import recover_body
 from order_relay.http.reading.bodies import excerpt
 from order_relay.http.reading.client import VendorClient

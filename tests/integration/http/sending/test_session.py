@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from order_relay.errors import ConfigurationError
+from order_relay.errors import ConfigurationError, ThrottledError
 from order_relay.http.auth.credentials import basic_auth
+from order_relay.http.sending.outcomes import OutcomeTable, reply_reader
 from order_relay.http.sending.session import HttpSession
 from order_relay.orders.messages import SendOutcome, SendResult
 from tests.support.upserting_oms import SEARCH, UpsertingOms, upserting_api, upserting_destination, upserting_oms
@@ -61,6 +62,29 @@ async def test_the_vendors_own_header_says_how_long_to_pause(oms: UpsertingOms) 
         answer = await send(session)
         assert (answer.outcome, answer.wait_s) == (SendOutcome.THROTTLED, 0)
         assert (await send(session)).outcome is SendOutcome.IMPORTED
+
+
+async def test_after_the_last_request_that_is_left_the_next_one_waits(oms: UpsertingOms) -> None:
+    oms.search_headers = {"X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": "30"}
+    outcomes = OutcomeTable(
+        read_success=reply_reader("orderId"),
+        pause_headers=("X-Rate-Limit-Reset",),
+        remaining_header="X-Rate-Limit-Remaining",
+    )
+    async with upserting_destination(oms, upserting_api(search=SEARCH, outcomes=outcomes)).session(1) as session:
+        assert (await session.find_by_key(["K-1"])).complete
+        assert session.limits.pause_left() == pytest.approx(30, abs=2)
+        assert session.limits.rate == 0
+        with pytest.raises(ThrottledError, match="the pause requested by the stand-in exceeds 5 s"):
+            await session.wait_for_slot(5)
+
+
+async def test_a_search_that_is_always_asked_to_slow_down_ends(oms: UpsertingOms) -> None:
+    oms.search_headers = {"Retry-After": "0"}
+    async with upserting_destination(oms, upserting_api(search=SEARCH)).session(1) as session:
+        with pytest.raises(ThrottledError, match="the stand-in asked 8 times in a row to slow down"):
+            await session.find_by_key(["K-1"])
+    assert oms.searches == 8
 
 
 async def test_put_by_key(oms: UpsertingOms) -> None:

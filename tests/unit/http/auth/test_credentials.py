@@ -5,7 +5,7 @@ import pytest
 from multidict import CIMultiDict
 
 from order_relay.errors import ConfigurationError, ThrottledError, TransientError
-from order_relay.http.auth.credentials import ClientCredentials, api_key, basic_auth, bearer
+from order_relay.http.auth.credentials import ClientCredentials, api_key, basic_auth, bearer, without_secrets
 
 CREDENTIALS = ClientCredentials(token_url="https://t.example", client_id="id", client_secret="hush")
 DEFAULT_LIFETIME_S = CREDENTIALS.lifetime_s
@@ -81,6 +81,12 @@ def test_credentials_that_never_change():
     assert basic_auth("id", "hush").headers == {"Authorization": "Basic aWQ6aHVzaA=="}
     assert api_key("X-Api-Key", "k").headers == {"X-Api-Key": "k"}
     assert bearer("t").headers == {"Authorization": "Bearer t"}
+
+
+def test_texts_are_kept_without_any_spelling_of_a_credential():
+    grant = bearer("a/b +").grant()
+    text = "token a/b + in a URL: ?t=a%2Fb%20%2B, ?t=a%2Fb+%2B, a/b%20%2B"
+    assert without_secrets(text, grant.hidden) == "token *** in a URL: ?t=***, ?t=***, ***"
 
 
 @pytest.mark.parametrize("credentials", [CREDENTIALS, basic_auth("login", "hush"), api_key("H", "hush")])
