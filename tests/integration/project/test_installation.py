@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,18 +71,23 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def python(place: Path, *arguments: str) -> Any:
+def run(place: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the environment's Python elsewhere, as a user would: no PYTHONPATH, no setting of ours."""
     ours = ("AIRFLOW", "ORDER_RELAY", "PYTHON")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    done = subprocess.run(
+    return subprocess.run(
         [str(place / "venv" / "bin" / "python"), *arguments],
         cwd=place,
         capture_output=True,
         text=True,
         check=False,
-        env=env | {"AIRFLOW_HOME": str(place / "home"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
+        env=env | {"AIRFLOW_HOME": str(place / "home"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"} | settings,
     )
+
+
+def python(place: Path, *arguments: str) -> Any:
+    """The JSON document that a successful run prints."""
+    done = run(place, *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout[done.stdout.index("{") :])
 
@@ -96,6 +102,42 @@ def test_every_dag_of_an_installation_parses_and_nothing_is_live(installed: Path
     assert seen["readers"] == len(seen["modes"]) == 2
 
 
-def test_an_installation_can_make_its_ledger(installed: Path) -> None:
-    assert python(installed, "-m", "order_relay", "ledger", "migrate", "--json")["migrated"] is True
+COMMAND = "import sys; from importlib.metadata import entry_points; c, = entry_points(group='console_scripts', "
+COMMAND += "name='order-relay'); sys.exit(c.load()())"
+
+
+def test_the_steps_of_the_readme_lead_to_a_working_installation(installed: Path) -> None:
+    steps = re.findall(r"^\d\. (.+?)(?=^\d\. |\Z)", section("## Install"), re.MULTILINE | re.DOTALL)
+    assert len(steps) == 5
+    assert "pip install ." in steps[0], "which the fixture does"
+
+    assert "Copy `include/config/` to `$AIRFLOW_HOME/order_relay/config/`" in steps[1]
+    own = installed / "home" / "order_relay" / "config"
+    shutil.copytree(ROOT / "include" / "config", own)
+
+    assert "`order-relay ledger migrate`" in steps[2]
+    assert python(installed, "-c", COMMAND, "ledger", "migrate", "--json")["migrated"] is True
     assert (installed / "home" / "order_relay" / "ledger.sqlite").is_file()
+
+    assert "`order-relay doctor`" in steps[3]
+    seen = python(installed, "-c", COMMAND, "doctor", "--no-vendors", "--json")
+    assert seen["ok"] is True, seen
+    assert f"2 files in {own}" in {finding["found"] for finding in seen["findings"]}
+
+
+@pytest.mark.parametrize(("url", "extra"), [("s3://a_connection@bucket/x", "s3"), ("gs://bucket/x", "gcs")])
+def test_doctor_names_the_extra_that_a_store_needs_in_one_line(installed: Path, url: str, extra: str) -> None:
+    module = {"s3": "s3fs", "gcs": "gcsfs"}[extra]
+    without = f"import sys; sys.modules[{module!r}] = None; {COMMAND}"  # also where it is installed
+    done = run(installed, "-c", without, "doctor", "--no-vendors", AIRFLOW_VAR_ORDER_RELAY_BATCHES=url)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("fail  batch store")]
+    assert f"pip install 'order-relay[{extra}]'" in line
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def section(heading: str) -> str:
+    """What the README says under a heading, up to the next one."""
+    text = (ROOT / "README.md").read_text()
+    found = text[text.index(heading) + len(heading) :]
+    return found[: found.index("\n## ")]
