@@ -29,19 +29,32 @@ pytest.register_assert_rewrite(
 )
 
 from order_relay_contract.acknowledging import TestAcknowledgingOrders  # noqa: E402
-from order_relay_contract.fixtures import destination, pytest_generate_tests, sandboxes, source  # noqa: E402
+from order_relay_contract.fixtures import (  # noqa: E402
+    destination,
+    pipeline,
+    pytest_generate_tests,
+    sandboxes,
+    source,
+    status_source,
+)
 from order_relay_contract.reading import TestReadingOrders  # noqa: E402
+from order_relay_contract.runs import TestRuns  # noqa: E402
 from order_relay_contract.sending import TestSearchingOrders, TestSendingOrders  # noqa: E402
+from order_relay_contract.statuses import TestReadingStatuses  # noqa: E402
 from order_relay_contract.windows import TestWindowsAndPages  # noqa: E402
 
 __all__ = [
     "TestAcknowledgingOrders",
     "TestReadingOrders",
+    "TestReadingStatuses",
+    "TestRuns",
     "TestSearchingOrders",
     "TestSendingOrders",
     "TestWindowsAndPages",
     "destination",
+    "pipeline",
     "pytest_generate_tests",
     "sandboxes",
     "source",
+    "status_source",
 ]

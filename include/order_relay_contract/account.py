@@ -32,6 +32,7 @@ SHORT = 0.2
 """Time-out for a vendor that does not answer, in seconds, unless its settings require a longer one."""
 
 Rule = Mapping[str, Any]
+Errors = type[OrderRelayError] | tuple[type[OrderRelayError], ...]
 Names = dict[str, str]
 
 
@@ -126,7 +127,7 @@ class VendorAccount:
         given: dict[str, int] = self.sandbox.report()["spoiled"].get(self.name, {})
         return given.get(f"{'after' if answer == 'ok' else when} {purpose}: {answer}", 0)
 
-    def refused(self, work: Callable[[], Any], *expected: type[OrderRelayError]) -> OrderRelayError:
+    def refused(self, work: Callable[[], Any], expected: Errors) -> OrderRelayError:
         """The error that ``work`` raises, which must be one of those expected."""
         with pytest.raises(OrderRelayError) as caught:
             work()

@@ -18,10 +18,11 @@ from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendor import Role
 from order_relay.vendors import all_vendors, load_vendor
 from order_relay_contract import marks
-from order_relay_contract.account import SourceAccount
+from order_relay_contract.account import SourceAccount, VendorAccount
 from order_relay_contract.clock import Clock
 from order_relay_contract.destination_account import DestinationAccount
-from order_relay_contract.pairs import pairs
+from order_relay_contract.pairs import Pair, pairs
+from order_relay_contract.pipeline_account import PipelineAccount, without_delays
 from order_relay_contract.sandboxes import Sandboxes
 from order_relay_sandbox import stand_ins
 
@@ -60,6 +61,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if fixture in metafunc.fixturenames:
             names = vendors(role, getattr(metafunc.module, "VENDORS", None))
             metafunc.parametrize(fixture, names, indirect=True)
+    if "pipeline" in metafunc.fixturenames:
+        chosen = getattr(metafunc.module, "VENDORS", None)
+        found = [pair for pair in pairs() if chosen is None or {pair.source, pair.destination} & set(chosen)]
+        metafunc.parametrize("pipeline", found, indirect=True, ids=lambda pair: pair.pipeline)
 
 
 @cache
@@ -122,6 +127,38 @@ def destination(
         account = DestinationAccount(name, "destination", sandbox, clock, pair=pair)
         yield account
         account.finish()
+
+
+@pytest.fixture
+def status_source(
+    request: pytest.FixtureRequest,
+    sandboxes: Sandboxes,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[VendorAccount]:
+    """The account of a vendor that reports statuses."""
+    _skip_if_exempt(request)
+    with _watched(monkeypatch, caplog) as clock:
+        account = VendorAccount(request.param, "status_source", sandboxes.of(request.param), clock)
+        yield account
+        account.finish()
+
+
+@pytest.fixture
+def pipeline(
+    request: pytest.FixtureRequest,
+    sandboxes: Sandboxes,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> Iterator[PipelineAccount]:
+    """A pipeline between two stand-ins, with an empty ledger."""
+    pair: Pair = request.param
+    without_delays(monkeypatch)
+    with _watched(monkeypatch, caplog):
+        account = PipelineAccount(pair, sandboxes.of(pair.destination, pair.source), tmp_path)
+        yield account
+        account.wiring.close()
 
 
 @contextmanager

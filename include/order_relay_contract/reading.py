@@ -15,12 +15,12 @@ from order_relay.errors import (
     TransientError,
 )
 from order_relay.orders.messages import UNREAD_PROBLEMS, Selection
-from order_relay_contract.account import SourceAccount
+from order_relay_contract.account import Errors, SourceAccount
 from order_relay_contract.fixtures import concerns
 from order_relay_contract.sandboxes import ORDERS
 from order_relay_sandbox.raw_json import encode
 
-LIST_ERRORS: Mapping[str, type[OrderRelayError]] = {
+LIST_ERRORS: Mapping[str, Errors] = {
     "401": SourceAuthError,
     "403": SourceAuthError,
     "404": ConfigurationError,
@@ -28,7 +28,7 @@ LIST_ERRORS: Mapping[str, type[OrderRelayError]] = {
     "301": ConfigurationError,
     "307": ConfigurationError,
     "redirect": ConfigurationError,
-    "400": MalformedResponseError,
+    "400": (MalformedResponseError, ConfigurationError),
     "418": MalformedResponseError,
     "408": TransientError,
     "500": TransientError,
