@@ -12,20 +12,11 @@ from __future__ import annotations
 
 import pytest
 
+_TESTS = ("acknowledging", "reading", "runs", "sending", "statuses", "windows")
+_SUPPORT = ("account", "destination_account", "pipeline_account")
+
 pytest.register_assert_rewrite(
-    *(
-        f"{__name__}.{part}"
-        for part in (
-            "account",
-            "destination_account",
-            "reading",
-            "acknowledging",
-            "windows",
-            "sending",
-            "statuses",
-            "runs",
-        )
-    )
+    *(f"{__name__}.{part}" for part in _TESTS), *(f"{__name__}.support.{part}" for part in _SUPPORT)
 )
 
 from order_relay_contract.acknowledging import TestAcknowledgingOrders  # noqa: E402

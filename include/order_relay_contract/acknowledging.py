@@ -12,8 +12,8 @@ from order_relay.errors import (
     ThrottledError,
     TransientError,
 )
-from order_relay_contract.account import SourceAccount
 from order_relay_contract.fixtures import concerns
+from order_relay_contract.support.account import SourceAccount
 
 LOST = (
     "408",

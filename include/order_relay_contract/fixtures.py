@@ -17,13 +17,13 @@ import yaml
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendor import Role
 from order_relay.vendors import all_vendors, load_vendor
-from order_relay_contract import marks
-from order_relay_contract.account import SourceAccount, VendorAccount
-from order_relay_contract.clock import Clock
-from order_relay_contract.destination_account import DestinationAccount
-from order_relay_contract.pairs import Pair, pairs
-from order_relay_contract.pipeline_account import PipelineAccount, without_delays
-from order_relay_contract.sandboxes import Sandboxes
+from order_relay_contract.support import marks
+from order_relay_contract.support.account import SourceAccount, VendorAccount
+from order_relay_contract.support.clock import Clock
+from order_relay_contract.support.destination_account import DestinationAccount
+from order_relay_contract.support.pairs import Pair, pairs
+from order_relay_contract.support.pipeline_account import PipelineAccount, without_delays
+from order_relay_contract.support.sandboxes import Sandboxes
 from order_relay_sandbox import stand_ins
 
 _load_format = cache(VendorFormat.load)

@@ -15,9 +15,9 @@ from order_relay.errors import (
     TransientError,
 )
 from order_relay.orders.messages import UNREAD_PROBLEMS, Selection
-from order_relay_contract.account import Errors, SourceAccount
 from order_relay_contract.fixtures import concerns
-from order_relay_contract.sandboxes import ORDERS
+from order_relay_contract.support.account import Errors, SourceAccount
+from order_relay_contract.support.sandboxes import ORDERS
 from order_relay_sandbox.raw_json import encode
 
 LIST_ERRORS: Mapping[str, Errors] = {

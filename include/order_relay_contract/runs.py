@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from order_relay_contract.pipeline_account import PipelineAccount
-from order_relay_contract.sandboxes import ORDERS
+from order_relay_contract.support.pipeline_account import PipelineAccount
+from order_relay_contract.support.sandboxes import ORDERS
 
 QUIET: dict[str, Any] = {
     "doubled": [],

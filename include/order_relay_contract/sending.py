@@ -10,9 +10,9 @@ import pytest
 from order_relay.errors import ConfigurationError, ThrottledError
 from order_relay.orders.messages import SendOutcome
 from order_relay.pipeline.ports import DestinationSession
-from order_relay_contract.destination_account import DestinationAccount
 from order_relay_contract.fixtures import concerns
 from order_relay_contract.reading import TOKEN_ERRORS
+from order_relay_contract.support.destination_account import DestinationAccount
 
 DOUBTFUL = (
     *("408", "500", "502", "503", "504", "418", "301", "307", "redirect", "echo"),

@@ -11,10 +11,10 @@ from order_relay.errors import ConfigurationError, ThrottledError, TransientErro
 from order_relay.orders.fulfilment.status_events import Channel
 from order_relay.orders.fulfilment.status_records import StatusMapping, StatusPage, parse_records
 from order_relay.pipeline.fulfilment.status_poll import StatusSource
-from order_relay_contract.account import VendorAccount
 from order_relay_contract.fixtures import concerns
 from order_relay_contract.reading import LIST_ERRORS, TOKEN_ERRORS
-from order_relay_contract.sandboxes import ORDERS
+from order_relay_contract.support.account import VendorAccount
+from order_relay_contract.support.sandboxes import ORDERS
 
 PAGE = 2
 

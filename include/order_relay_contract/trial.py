@@ -14,7 +14,7 @@ from order_relay.orders.messages import RunContext
 from order_relay.pipeline.run import PipelineRun, run_once
 from order_relay.pipeline.settings.pipeline import load_pipeline
 from order_relay.wiring.pipeline import Wiring
-from order_relay_contract.sandboxes import stand_in_of
+from order_relay_contract.support.sandboxes import stand_in_of
 from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from order_relay_sandbox.stand_in import RawOrder
 

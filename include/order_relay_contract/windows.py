@@ -8,8 +8,8 @@ import pytest
 
 from order_relay.errors import TransientError
 from order_relay.orders.messages import Selection
-from order_relay_contract.account import SourceAccount
 from order_relay_contract.fixtures import concerns
+from order_relay_contract.support.account import SourceAccount
 
 ZONES = {"UTC": UTC, "ahead": timezone(timedelta(hours=5, minutes=30)), "behind": timezone(timedelta(hours=-8))}
 

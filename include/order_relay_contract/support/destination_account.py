@@ -14,8 +14,8 @@ import pytest
 
 from order_relay.orders.messages import SearchResult, SendResult
 from order_relay.pipeline.ports import Destination, DestinationSession
-from order_relay_contract.account import VendorAccount
-from order_relay_contract.pairs import Pair, everything
+from order_relay_contract.support.account import VendorAccount
+from order_relay_contract.support.pairs import Pair, everything
 
 T = TypeVar("T")
 

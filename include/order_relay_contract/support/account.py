@@ -18,10 +18,10 @@ from order_relay.orders.messages import Selection, SourceOrder
 from order_relay.pipeline.ports import Source
 from order_relay.vendor import Role, Vendor
 from order_relay.vendors import load_vendor
-from order_relay_contract import marks
-from order_relay_contract.clock import Clock
-from order_relay_contract.pairs import everything
-from order_relay_contract.sandboxes import stand_in_of
+from order_relay_contract.support import marks
+from order_relay_contract.support.clock import Clock
+from order_relay_contract.support.pairs import everything
+from order_relay_contract.support.sandboxes import stand_in_of
 from order_relay_sandbox import ThreadedSandbox
 from order_relay_sandbox.stand_in import StandIn
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from order_relay_contract import marks
+from order_relay_contract.support import marks
 from order_relay_sandbox import ThreadedSandbox, serve_in_thread, stand_ins
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.stand_in import StandIn

@@ -20,7 +20,7 @@ from order_relay.orders.messages import RunContext
 from order_relay.pipeline.report.report import write_report
 from order_relay.pipeline.run import PipelineRun, run_once
 from order_relay.wiring.pipeline import Wiring
-from order_relay_contract.pairs import Pair
+from order_relay_contract.support.pairs import Pair
 from order_relay_sandbox import ThreadedSandbox
 
 LONG_AGO = timedelta(days=1)
