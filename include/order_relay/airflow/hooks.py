@@ -114,9 +114,11 @@ class LedgerHook(BaseHook):
 
     def get_conn(self) -> Any:
         """An SQLAlchemy connection to the ledger. Raises ``ConfigurationError``."""
-        from sqlalchemy import create_engine
+        from sqlalchemy.engine import make_url
 
-        return create_engine(ledger_url(self.conn_id)).connect()
+        from order_relay.ledger.store.database import make_engine
+
+        return make_engine(make_url(ledger_url(self.conn_id))).connect()
 
     def test_connection(self) -> tuple[bool, str]:
         """Log in to the database; nothing is read or written."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
@@ -72,9 +73,8 @@ class HeldGroup:
 
 def held_groups(tx: Transaction, name: str | None = None, number: str | None = None) -> list[HeldGroup]:
     """All groups, or those of one pipeline or with one order number; longest held first."""
-    query = sa.select(*_COLUMNS).where(submission.c.state == State.HELD)
-    if name is not None:
-        query = query.where(submission.c.pipeline == name)
+    where = IN_ANY_PIPELINE if name is None else submission.c.pipeline == name
+    query = sa.select(*_COLUMNS).where(where, submission.c.state == State.HELD)
     found = group_held(_members(tx.run(query)))
     if number is not None:
         found = [group for group in found if any(one.order_number == number for one in group)]

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from order_relay import COMMAND
 from order_relay.ledger.schema.listed_rows import ClosedBatch, OrderCounts
 from order_relay.ledger.schema.order_counts import ACKNOWLEDGED, CURRENT, order_count
+from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE
 from order_relay.ledger.schema.states import OPEN, State
-from order_relay.ledger.schema.tables import attempt, batch, event, pipeline, submission
+from order_relay.ledger.schema.tables import attempt, batch, event, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.migrations.versions.v0018_order_counts import count_again
@@ -39,7 +40,8 @@ class Accounting(Repository):
         With ``run``: only submissions whose state this run changed, with their present states, and notes by code.
         """
         if run is None:
-            return _order_counts(_maintained(tx, name) + _by_reason(tx, [*_of(name), submission.c.state.in_(OPEN)]))
+            named = IN_ANY_PIPELINE if name is None else submission.c.pipeline == name
+            return _order_counts(_maintained(tx, name) + _by_reason(tx, [named, submission.c.state.in_(OPEN)]))
         where = _scope(tx, name, run)
         return {**_order_counts(_actual(tx, where)), "notes": _notes(tx, where)}
 
@@ -118,11 +120,6 @@ def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, in
     for row in rows:
         found.update(dict.fromkeys((note.code for note in notes_from_json(load_json(row.notes, []))), row.n))
     return dict(found)
-
-
-def _of(name: str | None) -> Scope:
-    """The submissions of a pipeline or of all, as a condition that an index answers together with the next column."""
-    return [submission.c.pipeline.in_(sa.select(pipeline.c.name)) if name is None else submission.c.pipeline == name]
 
 
 def _scope(tx: Transaction, name: str | None, run: str | None) -> Scope:
@@ -207,7 +204,8 @@ def _imported_without_id(tx: Transaction, scope: Scope) -> list[int]:
 def _shared_oms_ids(tx: Transaction, scope: Scope) -> list[int]:
     shared = sa.exists().where(
         _other.c.oms_id == submission.c.oms_id,
-        _other.c.destination == submission.c.destination,
+        # an expression, since SQLite would read all orders of the destination for each order by that column's indexes
+        sa.func.coalesce(_other.c.destination, sa.literal_column("''")) == submission.c.destination,
         _other.c.state == State.IMPORTED,
         _other.c.id != submission.c.id,
     )

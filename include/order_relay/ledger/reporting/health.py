@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.listed_rows import Activity, StateActivity
-from order_relay.ledger.schema.predicates import GAP_IS_OPEN
+from order_relay.ledger.schema.predicates import BATCH_IS_COMPLETE, GAP_IS_OPEN, of_pipeline
 from order_relay.ledger.schema.records import Heartbeat, OverdueOrders
 from order_relay.ledger.schema.shipment_tables import feed_gap
-from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import batch, pipeline, run, submission
+from order_relay.ledger.schema.states import OPEN, State
+from order_relay.ledger.schema.tables import batch, event, pipeline, run, submission
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads
 from order_relay.ledger.store.text import load_json
@@ -64,9 +64,10 @@ class Health(Repository):
         bound = tx.run(sa.select(pipeline).where(pipeline.c.name == name)).one_or_none()
         if bound is None:
             return None
-        newest = sa.func.max(batch.c.fetched_at, type_=batch.c.fetched_at.type)
         by_time = bound.read_to is not None  # such a source never gives a complete answer
-        read = sa.select(newest).where(batch.c.pipeline == name, sa.true() if by_time else batch.c.complete)
+        batches = sa.select(batch.c.fetched_at).where(batch.c.pipeline == name)
+        newest = batches.order_by(batch.c.fetched_at.desc()).limit(1)
+        read = newest if by_time else newest.where(BATCH_IS_COMPLETE)
         last = tx.run(
             sa.select(run.c.facts)
             .where(run.c.pipeline == name, run.c.ended_at.is_not(None))
@@ -76,14 +77,14 @@ class Health(Repository):
         return Heartbeat(
             bound_at=bound.bound_at,
             read_at=bound.read_to if by_time else tx.run(read).scalar(),
-            order_at=tx.run(read.where(batch.c.records > 0)).scalar(),
+            order_at=tx.run(read.where(sa.text("batch.records > 0"))).scalar(),
             resting=bound.resting_why or "",
             last_run=load_json(last, {}),
         )
 
     @reads
     def activity_since(self, tx: Transaction, name: str, since: datetime) -> Activity:
-        """Activity since a time, and the open orders, for a summary. Contains only counts, codes and times."""
+        """Activity since a time, and the open orders by state and reason, for a summary. Only counts, codes, times."""
         lately = sa.func.sum(sa.case((submission.c.changed_at >= since, 1), else_=0))
         oldest = sa.func.min(submission.c.changed_at, type_=submission.c.changed_at.type)
         states = (
@@ -94,35 +95,37 @@ class Health(Repository):
                 oldest.label("oldest"),
                 lately.label("lately"),
             )
-            .where(submission.c.pipeline == name)
+            .where(submission.c.pipeline == name, submission.c.state.in_(OPEN))
             .group_by(submission.c.state, submission.c.reason)
             .order_by(submission.c.state, submission.c.reason)
         )
-        counted = {
-            "received": submission.c.first_offered_at >= since,
-            "imported": sa.and_(submission.c.state == State.IMPORTED, submission.c.imported_at >= since),
-            "acknowledged": sa.and_(submission.c.ack == "confirmed", submission.c.ack_at >= since),
-        }
-        sums = [
-            sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0).label(key)
-            for key, condition in counted.items()
-        ]
+        acknowledged = sa.select(sa.func.count()).where(
+            submission.c.pipeline == name, sa.text("submission.ack = 'confirmed'"), submission.c.ack_at >= since
+        )
         facts = [
             load_json(text)
             for text in tx.run(
                 sa.select(run.c.facts).where(run.c.pipeline == name, run.c.started_at >= since)
             ).scalars()
         ]
-        found = tx.run(sa.select(*sums).where(submission.c.pipeline == name)).one()
         return {
             "states": tx.rows(StateActivity, states),
-            "received": found.received,
-            "imported": found.imported,
-            "acknowledged": found.acknowledged,
+            "received": _entered(tx, name, since, event.c.from_state == ""),
+            "imported": _entered(
+                tx, name, since, event.c.to_state == State.IMPORTED, event.c.from_state != State.IMPORTED
+            ),
+            "acknowledged": tx.run(acknowledged).scalar_one(),
             "runs": len(facts),
             "runs_failed": sum(1 for one in facts if one and (one.get("failed_tasks") or one.get("balanced") == "no")),
             "acknowledgement": _overdue(tx, name, ACKNOWLEDGEMENT, tx.now),
         }
+
+
+def _entered(tx: Transaction, name: str, since: datetime, *which: sa.ColumnElement[bool]) -> int:
+    """How many submissions of a pipeline have an event of this kind since a time."""
+    found = sa.select(sa.func.count()).select_from(event.join(submission, submission.c.id == event.c.submission_id))
+    number: int = tx.run(found.where(of_pipeline(name), event.c.at >= since, *which)).scalar_one()
+    return number
 
 
 def _overdue(tx: Transaction, name: str, state: str, before: datetime) -> OverdueOrders | None:
@@ -143,7 +146,8 @@ def _overdue(tx: Transaction, name: str, state: str, before: datetime) -> Overdu
     elif state in _TRIED:
         since = _SINCE_FIRST_ATTEMPT
         which.append(submission.c.absences == 0)
-    where = [submission.c.pipeline == name, *which, since <= before]
+    of = of_pipeline(name) if state == LEFT_OUT else submission.c.pipeline == name
+    where = [of, *which, since <= before]
     found = tx.run(
         sa.select(
             sa.func.count().label("number"), sa.func.min(since, type_=submission.c.changed_at.type).label("oldest")

@@ -19,6 +19,7 @@ from order_relay.ledger.schema.listed_rows import (
     QuarantinedSubmission,
     RelatedSubmission,
 )
+from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE, of_pipeline
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import attempt, event, lookup, pipeline, refusal, submission
@@ -52,7 +53,6 @@ def _named(term: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
 
     A union with one query per column, so that each uses its index: a database would scan the table for an ``OR``.
     """
-    of_pipelines = submission.c.pipeline.in_(sa.select(pipeline.c.name))
     partial = {
         name: sa.text(f"submission.{name} <> {other}")
         for name, other in (("base_number", "submission.order_number"), ("reference", "''"), ("customer_po", "''"))
@@ -61,8 +61,8 @@ def _named(term: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
         *(
             sa.select(submission.c.id).where(*where)
             for where in (
-                *((submission.c[name] == term, of_pipelines) for name in ("order_number", "source_id")),
-                (submission.c.lineage.in_([term, term.upper()]), of_pipelines),
+                *((submission.c[name] == term, IN_ANY_PIPELINE) for name in ("order_number", "source_id")),
+                (submission.c.lineage.in_([term, term.upper()]), IN_ANY_PIPELINE),
                 (
                     submission.c.destination_key == term,
                     submission.c.destination.in_(sa.select(pipeline.c.destination_account)),
@@ -73,6 +73,14 @@ def _named(term: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
             )
         )
     )
+
+
+def _begins(tx: Transaction, prefix: str) -> sa.ColumnElement[bool]:
+    """Lineages with this prefix. SQLite uses its index for a range, PostgreSQL (with collation C) for LIKE."""
+    if tx.conn.dialect.name == "postgresql":
+        return submission.c.lineage.startswith(prefix, autoescape=True)
+    behind = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    return sa.and_(submission.c.lineage >= prefix, submission.c.lineage < behind)
 
 
 def _of_feed(tx: Transaction, term: str) -> int:
@@ -159,14 +167,13 @@ class Queries(Repository):
             for row in tx.run(query.limit(MAX_ROWS), {key: keys[key]}):
                 ids.add(row.id)
                 offered.add(source_lineage(row.lineage))
-        related = [
-            submission.c.lineage.startswith(f"{text}{SEPARATE_LINEAGE_MARK}", autoescape=True)
-            | (submission.c.lineage == text)
-            for text in sorted(offered)[:_MAX_LINEAGES]
-        ]
+        for text in sorted(offered)[:_MAX_LINEAGES]:
+            for which in (submission.c.lineage == text, _begins(tx, f"{text}{SEPARATE_LINEAGE_MARK}")):
+                query = sa.select(submission.c.id).where(submission.c.pipeline == name, which)
+                ids.update(tx.run(query.limit(MAX_ROWS)).scalars())
         query = (
             sa.select(*_RELATED)
-            .where(submission.c.pipeline == name, sa.or_(among(submission.c.id, "ids"), *related))
+            .where(of_pipeline(name), among(submission.c.id, "ids"))
             .order_by(submission.c.version, submission.c.edition, submission.c.id)
             .limit(MAX_ROWS)
         )
@@ -175,12 +182,12 @@ class Queries(Repository):
     @reads
     def held(self, tx: Transaction) -> list[ListedSubmission]:
         """Held submissions, which need an operator's decision, grouped by lineage."""
-        query = (
-            sa.select(*_LISTED)
-            .where(submission.c.state == State.HELD)
-            .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
+        query = sa.select(*_LISTED).where(IN_ANY_PIPELINE, submission.c.state == State.HELD)
+        # sorted here: SQLite would take the index that has this order, and read all orders
+        return sorted(
+            tx.rows(ListedSubmission, query),
+            key=lambda row: (row["pipeline"], row["lineage"], row["version"], row["edition"]),
         )
-        return tx.rows(ListedSubmission, query)
 
     @reads
     def in_doubt(self, tx: Transaction) -> list[InDoubtSubmission]:
@@ -190,7 +197,7 @@ class Queries(Repository):
             .join(
                 attempt, sa.and_(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
             )
-            .where(submission.c.state == State.IN_DOUBT)
+            .where(IN_ANY_PIPELINE, submission.c.state == State.IN_DOUBT)
             .order_by(attempt.c.sent_at)
         )
         return tx.rows(InDoubtSubmission, query)
@@ -207,18 +214,21 @@ class Queries(Repository):
 
         The ``code`` of a rejected one is the destination's answer, such as ``http_400``.
         """
-        newest = (
-            sa.select(refusal.c.submission_id, sa.func.max(refusal.c.revision).label("revision"))
-            .group_by(refusal.c.submission_id)
-            .subquery()
-        )
+        each = refusal.alias("each")
+        newest = sa.select(sa.func.max(each.c.revision)).where(each.c.submission_id == submission.c.id)
         source = submission.outerjoin(
-            newest, sa.and_(newest.c.submission_id == submission.c.id, submission.c.state == State.QUARANTINED)
-        ).outerjoin(
-            refusal, sa.and_(refusal.c.submission_id == submission.c.id, refusal.c.revision == newest.c.revision)
+            refusal,
+            sa.and_(
+                refusal.c.submission_id == submission.c.id,
+                submission.c.state == State.QUARANTINED,
+                refusal.c.revision == newest.scalar_subquery(),
+            ),
         )
         shown = sa.func.coalesce(refusal.c.code, submission.c.reason)
-        where: list[sa.ColumnElement[bool]] = [submission.c.state.in_([State.QUARANTINED, State.REJECTED])]
+        where: list[sa.ColumnElement[bool]] = [
+            IN_ANY_PIPELINE,
+            submission.c.state.in_([State.QUARANTINED, State.REJECTED]),
+        ]
         if code is not None:
             where.append(shown == code)
         if since is not None:

@@ -6,11 +6,26 @@ import sqlalchemy as sa
 
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import OPEN, State
-from order_relay.ledger.schema.tables import settlement, submission
+from order_relay.ledger.schema.tables import pipeline, settlement, submission
 
 _other = submission.alias("other")
 _winner = submission.alias("winner")
 _OTHER_IS_OPEN = sa.or_(*[_other.c.state == sa.literal_column(f"'{state}'") for state in OPEN])
+
+IN_ANY_PIPELINE = submission.c.pipeline.in_(sa.select(pipeline.c.name))
+"""Every submission; with another column, it lets a database use an index that begins with the pipeline."""
+
+BATCH_IS_COMPLETE = sa.text("batch.complete")
+"""As ``batch.c.complete``, in the words of ``ix_batch_complete``."""
+
+
+def of_pipeline(name: str | sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """The submissions of a pipeline, as a condition that no index answers.
+
+    Beside keys or a range of ids: SQLite would read all orders of the pipeline instead of these few.
+    """
+    return sa.func.coalesce(submission.c.pipeline, sa.literal_column("''")) == name
+
 
 HAS_IMPORTED_WINNER = sa.exists().where(
     _winner.c.pipeline == submission.c.pipeline,

@@ -61,6 +61,10 @@ batch = sa.Table(
     sa.Column("run", sa.Text, nullable=False),
     sa.Column("counts", sa.Text, nullable=False),
     sa.Index("ix_batch_fetched", "pipeline", "fetched_at"),
+    *(
+        sa.Index(name, "pipeline", "fetched_at", sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+        for name, where in (("ix_batch_complete", "complete"), ("ix_batch_orders", "records > 0"))
+    ),
 )
 
 submission = sa.Table(

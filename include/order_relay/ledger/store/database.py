@@ -197,19 +197,27 @@ def _prepare_file(url: URL, *, create: bool) -> None:
 
 
 def make_engine(url: URL) -> Engine:
-    """An engine whose errors hide parameters, since they contain order data."""
+    """An engine whose errors hide parameters, since they contain order data.
+
+    ``pgbouncer=true`` in a PostgreSQL URL: no prepared statements, for PgBouncer in transaction mode.
+    """
     if url.get_backend_name() == "sqlite":
         engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S})
         sa_event.listen(engine, "connect", _set_up_sqlite)
         sa_event.listen(engine, "begin", _begin_sqlite)
         return engine
+    pooled = str(url.query.get("pgbouncer", "")).lower() in {"1", "true"}
     return sa.create_engine(
-        url,
+        url.difference_update_query(["pgbouncer"]),
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=4,
         max_overflow=12,
-        connect_args={"connect_timeout": 15, "application_name": "order_relay"},
+        connect_args={
+            "connect_timeout": 15,
+            "application_name": "order_relay",
+            **({"prepare_threshold": None} if pooled else {}),  # prepared statements belong to a server connection
+        },
     )
 
 

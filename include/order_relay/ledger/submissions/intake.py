@@ -286,7 +286,7 @@ def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.Data
     sent = tx.run(
         sa.select(submission.c.id, submission.c.source_id, submission.c.order_number).where(
             submission.c.pipeline == name,
-            sa.text("ack IN ('due', 'sent', 'refused')"),
+            sa.text("submission.id > 0 AND ack IN ('due', 'sent', 'refused')"),  # the id: for ix_submission_ack
             submission.c.ack.in_(_UNCONFIRMED),
             submission.c.ack_at <= info.fetched_at,
         )

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
 from order_relay.ledger.schema import order_counts
+from order_relay.ledger.schema.predicates import of_pipeline
 from order_relay.ledger.schema.states import INITIAL, State
 from order_relay.ledger.schema.tables import event, submission
 from order_relay.ledger.store.column_types import among
@@ -141,7 +142,7 @@ _FIRST_EVENTS = event.insert().from_select(
         sa.bindparam("b_why", type_=sa.Text),
     )
     # the pipeline's row is locked, so every newer row of this pipeline was inserted here
-    .where(submission.c.pipeline == sa.bindparam("b_pipeline"), submission.c.id > sa.bindparam("newest"))
+    .where(of_pipeline(sa.bindparam("b_pipeline", type_=sa.Text)), submission.c.id > sa.bindparam("newest"))
     .order_by(submission.c.id),
 )
 

@@ -177,7 +177,7 @@ class Runs(Repository):
         names: list[str] = []
         for bound in tx.run(sa.select(pipeline.c.name, pipeline.c.last_sequence)):
             latest = (
-                sa.select(run.c.run).where(run.c.pipeline == bound.name).order_by(run.c.sequence.desc()).limit(most)
+                sa.select(run.c.run).where(run.c.pipeline == bound.name).order_by(run.c.started_at.desc()).limit(most)
             )
             names += tx.run(latest).scalars()
         return names

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.predicates import BATCH_IS_COMPLETE
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import batch, submission
 from order_relay.ledger.store.column_types import among
@@ -29,7 +30,7 @@ UNNAMED = submission.c.source_id.startswith(HASHED_ID_PREFIX)
 
 LAST_COMPLETE = (
     sa.select(batch.c.fetched_at)
-    .where(batch.c.pipeline == submission.c.pipeline, batch.c.complete)
+    .where(batch.c.pipeline == submission.c.pipeline, BATCH_IS_COMPLETE)
     .order_by(batch.c.fetched_at.desc())
     .limit(1)
     .scalar_subquery()

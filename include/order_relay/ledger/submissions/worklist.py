@@ -38,7 +38,10 @@ class Worklist(Repository):
                 submission.c.state == State.QUARANTINED,
                 sa.and_(submission.c.state == State.WAITING, submission.c.reason.startswith(REASON_PREFIX)),
             )
-            which = sa.or_(which, sa.and_(in_place, submission.c.batch_id == batch_id))
+            which = sa.and_(
+                submission.c.state.in_([State.RECEIVED, State.QUARANTINED, State.WAITING]),  # for ix_submission_state
+                sa.or_(which, sa.and_(in_place, submission.c.batch_id == batch_id)),
+            )
         query = sa.select(*_COLUMNS).where(submission.c.pipeline == name, which).order_by(submission.c.id)
         return [WorkItem(*tuple(row)) for row in tx.run(query)]
 

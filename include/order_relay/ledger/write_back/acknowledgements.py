@@ -20,6 +20,7 @@ from order_relay.ledger.schema.predicates import (
     NUMBER_IS_FREE,
     SETTLED_BY_OPERATOR,
     SETTLED_FOR_GOOD,
+    of_pipeline,
 )
 from order_relay.ledger.schema.records import DueAcknowledgement
 from order_relay.ledger.schema.tables import submission
@@ -80,7 +81,7 @@ class Acknowledgements(Repository):
             tx.run(
                 sa.select(submission.c.id).where(
                     among(submission.c.id, "ids"),
-                    submission.c.pipeline == ctx.pipeline,
+                    of_pipeline(ctx.pipeline),
                     sa.or_(
                         submission.c.ack.in_(["due", "refused"]),
                         sa.and_(submission.c.ack == "sent", _given_up(tx, given_up_s)),

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from order_relay.errors import IllegalTransitionError
 from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.listed_rows import CancelledSubmission
+from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import event, submission
@@ -174,7 +175,7 @@ _NOT_TAKEN_OVER = sa.exists().where(
 
 def pending(tx: Transaction, name: str | None) -> list[CancelledSubmission]:
     """Imported orders that their source cancelled, without a decision of an operator."""
-    where = [_TASK] if name is None else [_TASK, submission.c.pipeline == name]
+    where = [_TASK, IN_ANY_PIPELINE if name is None else submission.c.pipeline == name, submission.c.id > 0]
     columns = [submission.c[column] for column in CancelledSubmission.__annotations__]
     return tx.rows(CancelledSubmission, sa.select(*columns).where(*where).order_by(submission.c.id))
 

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.schema.predicates import of_pipeline
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.schema.write_back_tables import feedback
@@ -60,7 +61,7 @@ def _failed_steps(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
     """The steps that are not retried unless an operator decides so."""
     where = [feedback.c.state == sa.literal_column("'failed'")]
     if name is not None:
-        where.append(submission.c.pipeline == name)
+        where.append(of_pipeline(name))
     query = (
         sa.select(
             submission.c.pipeline,

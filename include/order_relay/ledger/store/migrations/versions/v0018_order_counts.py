@@ -1,6 +1,6 @@
 """Maintained counts of orders, and indexes for runs and acknowledgements by time.
 
-Reads every order once; meanwhile nothing is written to the orders. See "Upgrades" in docs/operations.md.
+Reads every order once; meanwhile nothing is written to the orders. See "Upgrade" in docs/operations.md.
 
 Revision ID: 0018
 Revises: 0017

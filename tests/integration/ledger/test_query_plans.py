@@ -1,0 +1,206 @@
+"""No statement of a run, command, watch, sweep or review finder reads the past: asked of both databases' planners."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from order_relay.airflow.jobs import reviews
+from order_relay.airflow.jobs.reviews import still_open
+from order_relay.batches import BatchStore
+from order_relay.cli.deployment import Installation
+from order_relay.ledger import Ledger
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import metadata
+from order_relay.pipeline.alerts import rules
+from order_relay_sandbox import serve_in_thread
+from tests.support import engine as engines
+from tests.support.command_line import call
+from tests.support.faults.cases import named
+from tests.support.past_orders import write_past
+
+CASE = named("supercat-shopatron")
+ORDERS = 20_000
+GROWING = frozenset(
+    {"submission", "event", "attempt", "lookup", "refusal", "settlement", "batch", "run", "feedback", "shipment"}
+    | {"status_event", "status_order"}
+)
+"""Tables that grow with history."""
+
+FILLED = frozenset({"submission", "event", "attempt"})
+"""Those that have rows here: PostgreSQL plans for the rows that it knows."""
+
+GROWING_INDEXES = frozenset(
+    {"uq_submission_lineage", "ix_submission_oms_id", "ix_submission_imported", "ix_submission_confirmed"}
+    | {"ix_submission_reference", "ix_submission_base_number", "ix_submission_customer_po"}
+)
+SMALL_INDEXES = {
+    index.name
+    for table in metadata.tables.values()
+    for index in table.indexes
+    if index.dialect_options["sqlite"]["where"] is not None and index.name not in GROWING_INDEXES
+}
+"""Partial indexes of what is open, or of the newest of each pipeline: reading one of them whole is no scan."""
+
+_ONE_PER_PIPELINE = re.compile(r"\((pipeline|destination|account)=\?\)$")
+
+READS_ALL: Mapping[str, str] = {
+    r"^SELECT EXISTS \(SELECT \* \nFROM submission \nWHERE submission.pipeline = \S+\)": "stops at the first row",
+    r"FROM run \nWHERE .* ORDER BY run.started_at DESC\n LIMIT": "stops after the newest rows",
+    r"FROM shipment ORDER BY shipment.id DESC\s+LIMIT": "stops after the newest rows",
+    r"FROM batch \nWHERE batch.pipeline = \S+ ORDER BY batch.fetched_at, ": "`report` compares the archived batches",
+    r"^SELECT batch.batch_id, batch.fetched_at \n": "retention, daily: one row per batch",
+    r"^SELECT run.run, run.started_at \n": "retention, daily: one row per run",
+    r"NOT \(\(submission.state IN": "retention, daily: which archived rows open orders need",
+    r"WHERE submission.state != coalesce": "the whole accounting check (`report`, `reconcile`): the last event",
+    r"WHERE submission.state = \S+ AND coalesce\(submission.oms_id": "the whole accounting check: without an OMS id",
+    r"WHERE submission.state = \S+ AND \(EXISTS": "the whole accounting check: the OMS id of another order",
+    r"WHERE attempt.oms_id IS NOT NULL": "the whole accounting check: more than one OMS id",
+    r"FROM submission \nWHERE submission.ack IN \(": "the whole accounting check: acknowledged too early",
+    r"count\(\*\) AS n \nFROM submission GROUP BY": "the whole accounting check: the maintained counts",
+    r"^SELECT count\(\*\) AS count_1 \nFROM submission \nWHERE submission.ack =": "as before: acknowledgements",
+    r"FROM status_order ORDER BY coalesce\(": "`statuses` without a number lists the last changes",
+}
+"""Statements that may read everything, as regular expressions: why."""
+
+
+@contextmanager
+def collected() -> Iterator[dict[str, Any]]:
+    """All statements that are executed, each with the values of its first execution."""
+    found: dict[str, Any] = {}
+
+    def keep(_conn: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
+        if (
+            statement.startswith(("SELECT", "WITH", "UPDATE", "DELETE", "INSERT"))
+            and "order_relay_revision" not in statement
+        ):
+            found.setdefault(statement, values[0] if many else values)
+
+    sa.event.listen(Engine, "after_cursor_execute", keep)
+    try:
+        yield found
+    finally:
+        sa.event.remove(Engine, "after_cursor_execute", keep)
+
+
+def _sqlite_scans(conn: Connection, statement: str, values: Any) -> list[str]:
+    names = {alias: table for table, alias in re.findall(r"(\w+) AS (\w+)", statement)}
+    found = []
+    for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values):
+        line = str(row[-1])
+        word, name = (*line.split(), "")[:2]
+        if names.get(name, name) not in GROWING:
+            continue
+        index = re.search(r"INDEX (\w+)", line)
+        whole = word == "SCAN" or _ONE_PER_PIPELINE.search(line)
+        if whole and not (index and index[1] in SMALL_INDEXES):
+            found.append(line)
+    return found
+
+
+def _postgres_scans(conn: Connection, statement: str, values: Any) -> list[str]:
+    conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    answer = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).scalar_one()
+    plans = answer if isinstance(answer, list) else json.loads(answer)
+    return list(_postgres_nodes(plans[0]["Plan"]))
+
+
+def _postgres_nodes(node: Mapping[str, Any]) -> Iterator[str]:
+    index, condition, rows = node.get("Index Name", ""), node.get("Index Cond", ""), node["Plan Rows"]
+    if node.get("Relation Name") in FILLED and node["Node Type"] != "ModifyTable":
+        alone = index not in SMALL_INDEXES and re.fullmatch(r"\(+(pipeline|destination) = [^()]*\)+", condition)
+        if rows > ORDERS / 4 or node["Node Type"] == "Seq Scan" or alone:
+            yield f"{node['Node Type']} of {node['Relation Name']} by {index} {condition}, {rows} rows"
+    if node["Node Type"] != "Limit":  # below, the first rows of an index
+        for part in node.get("Plans", ()):
+            yield from _postgres_nodes(part)
+
+
+def _planned(url: str, statements: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The scans in the plans of these statements."""
+    engine = sa.create_engine(url)
+    scans = _sqlite_scans if engine.name == "sqlite" else _postgres_scans
+    found = {}
+    for statement, values in statements.items():
+        with engine.connect() as conn:
+            lines = scans(conn, statement, values)
+            conn.rollback()
+        if lines and not any(re.search(part, statement, re.DOTALL) for part in READS_ALL):
+            found[statement] = lines
+    engine.dispose()
+    return found
+
+
+def _watch(ledger: Ledger, name: str, settings: Any) -> None:
+    """What ``watch``, its summary, the sweep and the review finder ask."""
+    now = datetime.now(UTC)
+    ledger.health.heartbeat(name)
+    ledger.health.overdue(name, rules.state_limits(settings))
+    ledger.write_back_tasks.pending(name)
+    ledger.accounting.counts(name)
+    ledger.accounting.counts()
+    ledger.health.activity_since(name, now - timedelta(days=1))
+    ledger.lookups.due(name)
+    ledger.health.overdue(name, {State.IN_DOUBT: 60.0})
+    ledger.alerts.unresolved()
+    for review in reviews.pending_reviews(ledger):
+        still_open(ledger, review)
+    ledger.shipments.waiting(10)
+    ledger.reconciliation.imported_between(name, now - timedelta(days=2), now)
+    ledger.runs.latest()
+
+
+COMMANDS = (
+    "report --run first",
+    "order N77",
+    "order S77",
+    "order O77",
+    "order nobody",
+    "held",
+    "held N500",
+    "doubt",
+    "quarantine",
+    "quarantine --code http_400",
+    "quarantine --number N501",
+    "shipments",
+    "feedback",
+    "cancelled",
+    "statuses",
+    "retention --dry-run",
+)
+
+
+def test_no_statement_reads_the_past(ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_in_thread(CASE.at_destination(), [], sources=[CASE.source_side]) as sandbox:
+        made = engines.Engine(tmp_path, CASE.connect(sandbox.url), ledger_url, pipeline=CASE.pipeline)
+        wiring = made.wiring
+        accounts = {"source": wiring.source.account, "destination": wiring.destination.account}
+        write_past(ledger_url, CASE.pipeline, ORDERS, **accounts)
+        (tmp_path / "batches").mkdir(exist_ok=True)
+        made.wiring.store.write_json(f"{CASE.pipeline}/sequence.json", {"sequence": 1})
+        sandbox.offer(CASE.plain(12))
+        monkeypatch.setattr(Installation, "ledger_url", ledger_url)
+        monkeypatch.setattr(Installation, "store", BatchStore((tmp_path / "batches").as_uri()))
+        with collected() as statements:
+            report = made.run("first")
+            assert report.breaches == []
+            assert report.facts["run_imported"] == 12, report.text
+            made.run("second")
+            _watch(made.ledger, CASE.pipeline, wiring.settings)
+            for command in COMMANDS:
+                result = call(*command.split())
+                assert result.exit_code in {0, 1}, (command, result.output)
+                assert not isinstance(result.exception, Exception), (command, result.exception)
+        made.wiring.close()
+    assert len(statements) > 100
+    found = _planned(ledger_url, statements)
+    assert found == {}, "\n\n".join(f"{statement}\n{lines}" for statement, lines in found.items())
