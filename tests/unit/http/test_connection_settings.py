@@ -20,6 +20,8 @@ from order_relay.http.connection_settings import (
     TextMapping,
     Url,
 )
+from order_relay.http.reading.read_settings import ReadLimits, ReadSettings
+from order_relay.http.sending.send_settings import SendSettings
 
 
 class ShopSettings(HttpSettings):
@@ -126,3 +128,16 @@ def test_bounds_cannot_be_declared_twice() -> None:
 
     with pytest.raises(TypeError, match=r"Size limit \(bytes\): bounds are declared twice"):
         Narrowed.form()
+
+
+class Both(ReadSettings, SendSettings):
+    """A vendor that is a source and a destination."""
+
+
+def test_a_vendor_in_both_roles_has_each_setting_once() -> None:
+    extra = {"parallel": 2, "requests_per_s": 3, "search_by": "window", "detail_tries": 1, "detail_pause_s": 0}
+    settings = Both.from_connection(Connection("x", "https://shop.example", extra=extra))
+    assert settings.limits == ReadLimits(parallel=2, requests_per_s=3, tries=1, pause_s=0)
+    assert (settings.search_by, settings.connections, settings.timeout_s) == ("window", 8, 60)
+    names = list(Both.form()["extra"])
+    assert len(names) == len(set(names))

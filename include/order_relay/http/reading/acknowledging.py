@@ -19,9 +19,8 @@ from order_relay.errors import (
 from order_relay.http.reading.bodies import excerpt
 from order_relay.http.reading.client import UnreachableError
 from order_relay.http.reading.details import OrderDetail
-from order_relay.http.reading.parallel import map_in_order
 from order_relay.http.reading.reply import Reply, ignore_body, parse_order_if_any
-from order_relay.http.reading.transport import NotFoundError, RequestRefusedError, Transport
+from order_relay.http.reading.transport import NotFoundError, RequestRefusedError, Transport, map_in_order
 from order_relay.iteration import batched
 from order_relay.orders.messages import Acknowledgement, SourceOrder
 

@@ -120,6 +120,6 @@ def _check_head(text: bytes, opening: bytes) -> None:
         raise MalformedResponseError(
             "the response is HTML or XML, not JSON: check the URL, and whether a proxy answered"
         )
-    if text[:1] not in {opening[at : at + 1] for at in range(len(opening))}:
+    if not text or text[0] not in opening:
         kinds = {b"{": "a JSON object", b"[": "a JSON array"}.get(opening, "a JSON object or array")
         raise MalformedResponseError(f"the response is not {kinds}")

@@ -18,8 +18,9 @@ from urllib.parse import quote
 
 from order_relay.errors import MalformedResponseError, ThrottledError, TransientError
 from order_relay.http.reading.order_list import OrderList
+from order_relay.http.reading.read_settings import ReadLimits
 from order_relay.http.reading.reply import parse_order
-from order_relay.http.reading.transport import NotFoundError, ReadLimits, ThrottlingPersistedError, Transport
+from order_relay.http.reading.transport import NotFoundError, ThrottlingPersistedError, Transport
 from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE, SourceOrder
 
 log = logging.getLogger(__name__)

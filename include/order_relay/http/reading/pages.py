@@ -60,18 +60,34 @@ class ListShape:
 
         Raises ``MalformedResponseError``.
         """
-        framer = ArrayFramer(reply.server.settings.size_limit_bytes, self.member)
-        orders = [*framer.feed(reply.body(b"{" if self.member else b"["), last=True)]
+        body = reply.body(b"{" if self.member else b"[")
+        members, orders = self._flawless(body) or self._framed(body, reply.server.settings.size_limit_bytes)
+        known = {self.member, self.total, self.pages, self.next, *self.others}
+        warn_unknown_fields(members, known, f"{reply.server.name}'s list", warn)
+        total, pages = (_stated(name, members, reply) for name in (self.total, self.pages))
+        return Page(tuple(orders), total, pages, _next(self.next, members), reply.next_link, str(reply.response.url))
+
+    def _flawless(self, body: bytes) -> tuple[dict[str, Any], list[SourceOrder]] | None:
+        """The members and the orders of a body without any defect, which is parsed at once; ``None`` for others."""
+        try:
+            found = read_value(body, "the response")
+        except MalformedResponseError:
+            return None
+        array = found.document.get(self.member) if self.member else found.document
+        if found.problem or not isinstance(array, list) or not all(type(order) is dict for order in array):
+            return None
+        return (found.document if self.member else {}), [SourceOrder(order) for order in array]
+
+    def _framed(self, body: bytes, limit: int) -> tuple[dict[str, Any], list[SourceOrder]]:
+        """The members and the orders, each read for itself."""
+        framer = ArrayFramer(limit, self.member)
+        orders = [*framer.feed(body, last=True)]
         frame = read_value(framer.skeleton, "the response").document
         array = frame.get(self.member) if self.member else frame
         if not isinstance(array, list):
             raise _undocumented(f"{self.member!r} is missing or not an array")
         orders += unexpected_elements(array, framer.elements)
-        members = frame if self.member else {}
-        known = {self.member, self.total, self.pages, self.next, *self.others}
-        warn_unknown_fields(members, known, f"{reply.server.name}'s list", warn)
-        total, pages = (_stated(name, members, reply) for name in (self.total, self.pages))
-        return Page(tuple(orders), total, pages, _next(self.next, members), reply.next_link, str(reply.response.url))
+        return (frame if self.member else {}), orders
 
 
 def _stated(name: str, members: Mapping[str, Any], reply: Reply) -> int | None:

@@ -17,9 +17,9 @@ from order_relay.http.reading.acknowledging import AcknowledgementMethod
 from order_relay.http.reading.client import ServerSettings, VendorClient
 from order_relay.http.reading.details import DetailReader, OrderDetail, Retries
 from order_relay.http.reading.order_list import FoundOrders, OrderList, read_list, read_summaries
-from order_relay.http.reading.parallel import map_in_order
+from order_relay.http.reading.read_settings import ReadLimits
 from order_relay.http.reading.status_table import StatusTable
-from order_relay.http.reading.transport import ReadLimits, Transport
+from order_relay.http.reading.transport import Transport, map_in_order
 from order_relay.orders.messages import Acknowledgement, Selection, SourceListing, SourceOrder, Warn, ignore_warning
 from order_relay.orders.schema.validator import VendorFormat
 

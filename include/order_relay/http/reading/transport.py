@@ -7,7 +7,9 @@ repetition changes nothing; a POST only if it is declared as repeatable. A respo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -28,12 +30,14 @@ from order_relay.failpoints import failpoint
 from order_relay.http.auth.authorizer import Auth, open_authorizer
 from order_relay.http.auth.credentials import Grant
 from order_relay.http.reading.client import UnreachableError, VendorClient
+from order_relay.http.reading.read_settings import ReadLimits
 from order_relay.http.reading.reply import Reply
 from order_relay.http.reading.status_table import StatusTable
 from order_relay.http.throttle import Throttle
 from order_relay.orders.json_text import encode
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 Query = Mapping[str, str | int] | list[tuple[str, str]]
 
@@ -60,23 +64,7 @@ class CredentialsRefusedError(SourceAuthError):
     """HTTP 401: a token may only have expired."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReadLimits:
-    """Limits of a client. Times are seconds.
-
-    ``requests_per_s`` (0: unlimited) and ``parallel`` (concurrent requests) apply to the whole client. ``max_wait_s``:
-    the longest requested pause that is waited for. ``tries``: requests for one order before it is set aside;
-    ``pause_s``: the first pause between them, each further one is four times as long.
-    """
-
-    requests_per_s: float = 0.0
-    max_wait_s: float = 120.0
-    parallel: int = 4
-    tries: int = 3
-    pause_s: float = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Request(Generic[T]):
     method: str
     url: str
@@ -273,3 +261,21 @@ def _with_query(request: _Request[T], grant: Grant) -> str | httpx.URL:
         return request.url
     query = httpx.QueryParams(request.query).merge(grant.query)  # type: ignore[arg-type]
     return httpx.URL(request.url).copy_merge_params(query)
+
+
+def map_in_order(work: Callable[[T], R], items: Iterable[T], parallel: int) -> Iterator[R]:
+    """Apply ``work`` to each item in ``parallel`` threads; yields the results in the order of the items.
+
+    The first error ends the iteration. At most ``2 * parallel`` results are held in memory.
+    """
+    with ThreadPoolExecutor(parallel, thread_name_prefix="order-relay-http") as pool:
+        pending: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) >= 2 * parallel:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

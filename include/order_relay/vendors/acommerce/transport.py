@@ -16,9 +16,10 @@ from order_relay.errors import ConfigurationError, MalformedResponseError
 from order_relay.http.json.strict_json import NUMBER_OUT_OF_RANGE, read_value
 from order_relay.http.reading.bodies import check_headers
 from order_relay.http.reading.client import VendorClient
+from order_relay.http.reading.read_settings import ReadLimits
 from order_relay.http.reading.reply import Reply
 from order_relay.http.reading.status_table import StatusTable
-from order_relay.http.reading.transport import NotFoundError, Query, ReadLimits, RequestRefusedError, Transport
+from order_relay.http.reading.transport import NotFoundError, Query, RequestRefusedError, Transport
 from order_relay.orders.json_text import encode
 from order_relay.vendors.acommerce.connection import AcommerceSettings
 from order_relay.vendors.acommerce.token import credentials

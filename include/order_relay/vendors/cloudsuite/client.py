@@ -15,7 +15,6 @@ from order_relay.errors import ConfigurationError
 from order_relay.http.reading.acknowledging import AcknowledgeEach
 from order_relay.http.reading.rest_source import RestSource
 from order_relay.http.reading.status_table import StatusTable
-from order_relay.http.reading.transport import ReadLimits
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.mapping.eligibility import GO, WITHDRAWN
 from order_relay.orders.messages import Acknowledgement
@@ -69,13 +68,7 @@ class CloudSuiteClient(RestSource):
                 method="PATCH", detail=detail, members={"state": PROCESSING}, states=states
             ),
             statuses=STATUSES,
-            limits=ReadLimits(
-                requests_per_s=settings.requests_per_s,
-                max_wait_s=settings.max_wait_s,
-                parallel=settings.parallel,
-                tries=settings.detail_tries,
-                pause_s=settings.detail_pause_s,
-            ),
+            limits=settings.limits,
             hide=(settings.password, settings.login),
             id_for=self._resolve_id,
             counts=self._counts,

@@ -11,7 +11,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from order_relay.http.connection_settings import (
     Download,
     FieldError,
-    HttpSettings,
     MaxWait,
     Secret,
     SizeLimit,
@@ -20,6 +19,7 @@ from order_relay.http.connection_settings import (
     matching,
     split_names,
 )
+from order_relay.http.reading.read_settings import Parallel, Pause, ReadRate, ReadSettings, Tries
 from order_relay.times import find_zone
 
 LIVE_BASE = "https://api.cloudsuite.io"
@@ -53,12 +53,11 @@ def _webshops(text: Any) -> frozenset[str]:
     return ids
 
 
-class CloudSuiteSettings(HttpSettings):
+class CloudSuiteSettings(ReadSettings):
     """One CloudSuite account. Times are seconds.
 
-    ``requests_per_s`` and ``parallel`` apply to the whole client. ``webshops``: whose orders count; empty: all.
+    ``webshops``: whose orders count; empty: all.
     ``zone``: the shop's time zone (dates carry none); without it, windows are wide enough for every zone.
-    ``detail_tries``: requests for one order before it is set aside, ``detail_pause_s`` the first pause between them.
     ``listed_states``: states of orders that are read and may be sent.
     """
 
@@ -103,34 +102,10 @@ class CloudSuiteSettings(HttpSettings):
         frozenset(), title="Web shops", description="Ids, separated by commas; empty: the orders of all web shops"
     )
     page_size: int = Field(100, title="Page size", description="Orders requested per page of the list", ge=1, le=10_000)
-    parallel: int = Field(
-        4,
-        title="Concurrent requests",
-        description="Orders and addresses that are read at the same time",
-        ge=1,
-        le=64,
-    )
-    detail_tries: int = Field(
-        3,
-        title="Tries per order",
-        description="An order that cannot be read in this many tries is set aside; the others proceed",
-        ge=1,
-        le=10,
-    )
-    detail_pause_s: float = Field(
-        0.5,
-        title="Pause between tries (s)",
-        description="The first pause; each further one is four times as long",
-        ge=0,
-        le=60,
-    )
-    requests_per_s: float = Field(
-        0,
-        title="Requests per second",
-        description="0: limited only by the number of concurrent requests",
-        ge=0,
-        le=10_000,
-    )
+    parallel: Annotated[Parallel, Field(description="Orders and addresses that are read at the same time")] = 4
+    detail_tries: Tries = 3
+    detail_pause_s: Pause = 0.5
+    requests_per_s: ReadRate = 0
     max_wait_s: MaxWait = 120
     no_trailing_slash: bool = Field(
         False,

@@ -8,11 +8,18 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from order_relay.http.connection_settings import (
-    NetworkSettings,
     Secret,
     TextMapping,
     Url,
     matching,
+)
+from order_relay.http.sending.send_settings import (
+    Connections,
+    SearchBy,
+    SendRate,
+    SendSettings,
+    VisibleAfter,
+    WholeTimeout,
 )
 from order_relay.vendors.shopatron.order_view import MEMBERS, OrderView
 
@@ -54,7 +61,7 @@ _Parameter = Annotated[
 ]
 
 
-class OmsSettings(NetworkSettings):
+class OmsSettings(SendSettings):
     """One OMS account. Times are seconds; limits apply to the whole run. ``timeout_s`` is for a whole request.
 
     The names of the search's parameters and the members of orders are those of docs/vendors/shopatron.md, "Facts".
@@ -68,36 +75,16 @@ class OmsSettings(NetworkSettings):
     token_url: Url = Field(title="Token URL", description=f"Live: {LIVE_TOKEN_URL}", examples=[LIVE_TOKEN_URL])
     manufacturer_id: int = Field(title="Manufacturer id", description="manufacturerID of the account", ge=1)
     catalog_id: int = Field(title="Catalogue id", description="catalogID of the account", ge=0)
-    timeout_s: float = Field(
-        60,
-        title="Time-out (s)",
-        description="For a whole request, from connecting to the last byte of the response",
-        ge=1,
-        le=3600,
-    )
-    connections: int = Field(
-        32,
-        title="Connections",
-        description="Concurrent connections to the OMS, for the whole run",
-        ge=1,
-        le=1000,
-    )
-    requests_per_s: float = Field(
-        0,
-        title="Requests per second",
-        description="For the whole run; 0: limited only by the connections",
-        ge=0,
-        le=100_000,
-    )
+    timeout_s: WholeTimeout = 60
+    connections: Annotated[Connections, Field(description="Concurrent connections to the OMS, for the whole run")] = 32
+    requests_per_s: SendRate = 0
     headers: Annotated[TextMapping, AfterValidator(_headers)] = Field(
         {},
         title="Additional headers (JSON object)",
         description='Sent with each request, such as {"x-vol-tenant": "123"}',
         repr=False,
     )
-    search_by: Literal["auto", "external_id", "window", "none"] = Field(
-        "auto", title="Find orders by", description="auto: external id first, then date window"
-    )
+    search_by: SearchBy = "auto"
     search_from: _Parameter = Field(
         "startDate",
         title="Search parameter: from",
@@ -106,14 +93,7 @@ class OmsSettings(NetworkSettings):
     search_to: _Parameter = Field(
         "endDate", title="Search parameter: to", description="Name of the search's end date; the default is assumed"
     )
-    visible_after_s: float = Field(
-        900,
-        title="Visible after (s)",
-        description="How long after an import a search may still not show the order. Wait this long before the first "
-        "run after a ledger was restored",
-        ge=0,
-        le=7 * 86_400,
-    )
+    visible_after_s: VisibleAfter = 900
     unnamed_orders: Literal["ask", "ours"] = Field(
         "ask",
         title="Orders that name no manufacturer",

@@ -32,8 +32,8 @@ from order_relay.http.reading.acknowledging import (
 from order_relay.http.reading.details import OrderDetail
 from order_relay.http.reading.order_list import OrderList
 from order_relay.http.reading.pages import ListShape, PageNumbers
+from order_relay.http.reading.read_settings import ReadLimits
 from order_relay.http.reading.rest_source import RestSource
-from order_relay.http.reading.transport import ReadLimits
 from order_relay.http.reading.window import TimeWindow
 from order_relay.orders.messages import DETAIL_MISSING, DETAIL_UNREADABLE, Acknowledgement, Selection, SourceListing
 from order_relay.pipeline.ports import Source

@@ -18,11 +18,11 @@ from order_relay.errors import (
 )
 from order_relay.http.auth.credentials import bearer
 from order_relay.http.reading.client import UnreachableError
+from order_relay.http.reading.read_settings import ReadLimits
 from order_relay.http.reading.reply import ignore_body, parse_order, parse_order_if_any
 from order_relay.http.reading.status_table import StatusTable
 from order_relay.http.reading.transport import (
     NotFoundError,
-    ReadLimits,
     RequestRefusedError,
     ThrottlingPersistedError,
     Transport,
