@@ -25,8 +25,8 @@ from order_relay_contract.support.sandboxes import stand_in_of
 from order_relay_sandbox import ThreadedSandbox
 from order_relay_sandbox.stand_in import StandIn
 
-LIMITS = {"timeout_s": 10.0, "size_limit_bytes": 1 << 16, "max_wait_s": 120.0}
-"""Fields of a connection, if the vendor has them: small enough that every limit is reached in a moment."""
+LIMITS = {"timeout_s": 10.0, "size_limit_bytes": 1 << 16, "max_wait_s": 120.0, "time_zone": "UTC"}
+"""Fields of a connection, if the vendor has them: limits that are soon reached, and the zone of the stand-ins."""
 
 SHORT = 0.2
 """Time-out for a vendor that does not answer, in seconds, unless its settings require a longer one."""
@@ -132,6 +132,7 @@ class VendorAccount:
         with pytest.raises(OrderRelayError) as caught:
             work()
         self.shown += [str(caught.value), "".join(traceback.format_exception(caught.value))]
+        self.check_shown()
         assert isinstance(caught.value, expected), f"{type(caught.value).__name__}: {caught.value}"
         return caught.value
 

@@ -9,9 +9,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+import order_relay_contract
 from tests.mutations.breakages import BREAKAGES, PACKAGE, Breakage
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+def text_of(path: Path) -> str:
+    """The text of a test module; with that of the contract suite, if the module imports it."""
+    text = path.read_text()
+    suite = Path(order_relay_contract.__path__[0]).glob("*.py") if "order_relay_contract import *" in text else ()
+    return "\n".join([text, *(module.read_text() for module in suite)])
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.name)
@@ -26,7 +34,7 @@ def test_a_breakage_applies_and_names_tests_that_exist(breakage: Breakage) -> No
     assert breakage.caught_by
     for name in breakage.caught_by:
         path, *classes, function = name.split("::")
-        text = (ROOT / path).read_text()
+        text = text_of(ROOT / path)
         for line in (*(f"class {found}:" for found in classes), rf"(async )?def {function}\("):
             assert re.search(rf"^ *{line}", text, re.MULTILINE), name
 

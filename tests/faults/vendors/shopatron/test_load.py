@@ -216,23 +216,6 @@ STORED = [
 NOT_STORED = [("none", answer) for answer in ("cut", 502, "no_id", 307)]
 
 
-@pytest.mark.parametrize(("effect", "answer"), STORED + NOT_STORED)
-def test_lost_answers_are_looked_up_and_end_as_imported_once(relay_with, answer, effect):
-    """Stored or not: what was stored is found, what was not is sent again after two absences."""
-    relay = relay_with(20, faults=[lost(effect, answer)])
-    if answer == "hang":  # on a busy machine other answers may then come too late as well, which changes nothing
-        relay.settings["timeout_s"] = HASTY_S
-    try:
-        relay.load()
-    except ConfigurationError:
-        assert answer == 307, "only a redirect stops the chunk"
-    assert 1 <= relay.states()["in_doubt"] <= (20 if answer == "hang" else 3)
-    until_quiet(relay)
-    assert relay.states() == {"imported": 20}
-    assert sum(relay.stored().values()) == 20
-    assert max(relay.stored().values()) == 1
-
-
 @pytest.mark.parametrize(("effect", "end"), [("done", {"imported": 20}), ("none", {"imported": 18, "rejected": 2})])
 def test_a_refusal_after_a_lost_answer_is_in_doubt_whatever_the_oms_says(relay_with, effect, end):
     """An operator sends the orders again too early. The OMS refuses them without naming an existing order, so only the
@@ -267,41 +250,7 @@ def until_quiet(relay, most=10):
             continue
 
 
-def test_without_a_search_what_is_in_doubt_stays_in_doubt(relay_with):
-    no_search = {"search_external_id": "error", "date_from_parameters": [], "date_to_parameters": []}
-    relay = relay_with(20, faults=[lost("done", 504)], **no_search)
-    relay.load()
-    until_quiet(relay, most=3)
-    assert relay.states() == {"imported": 18, "in_doubt": 2}
-    assert sum(relay.stored().values()) == 20
-
-
 IGNORED = {"search_external_id": "ignored", "unknown_parameters": "ignored"}
-
-
-@pytest.mark.parametrize(
-    ("switches", "clueless"),
-    [
-        ({"search_external_id": "error"}, False),
-        (IGNORED, False),
-        ({"search_external_id": "error", "date_means": "imported"}, False),
-        ({"rows_carry_external_id": False}, False),
-        ({"no_match": "empty_body"}, False),
-        ({"shifting_pages": True}, True),
-        ({**IGNORED, "rows_carry_external_id": False, "order_carries_external_id": False}, True),
-    ],
-)
-@pytest.mark.parametrize("effect", ["done", "none"])
-def test_odd_searches_never_double(relay_with, switches, clueless, effect):
-    relay = relay_with(20, faults=[lost(effect, 504)], **switches)
-    relay.load()
-    until_quiet(relay, most=4)
-    states = relay.states()
-    assert set(states) <= {"imported", "in_doubt"}
-    stored = relay.stored()
-    assert max(stored.values()) == 1
-    assert states["imported"] <= sum(stored.values()) <= 20
-    assert states == {"imported": 20} or clueless
 
 
 @pytest.mark.parametrize("answer", ["throttle_429", "throttle_403"])

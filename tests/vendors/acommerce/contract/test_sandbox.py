@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from order_relay.errors import MalformedResponseError, SourceAuthError, ThrottledError, TransientError
+from order_relay.errors import MalformedResponseError
 from order_relay.orders.fulfilment.status_events import Channel
 from order_relay.orders.fulfilment.status_records import StatusPage
 from order_relay.orders.schema.validator import VendorFormat
@@ -127,13 +127,6 @@ class TestWrongPages:
 
 
 class TestTokens:
-    def test_renewed_once_where_it_is_refused(self, account: Make) -> None:
-        here = account(token_calls=1, page_size=1)
-        here.sandbox.happen(*[add(f"A{n}") for n in range(4)])
-        here.poll(most_passes=1)
-        assert len(here.states()) == 4
-        assert requests(here, "POST /identity/token")["200"] == 4
-
     def test_renewed_before_its_end(self, account: Make) -> None:
         here = account(token_lifetime_s=0.5)
         for _ in range(2):
@@ -143,24 +136,6 @@ class TestTokens:
 
     def test_the_older_shape_of_the_answer(self, account: Make) -> None:
         account(token_wrapped=False).poll()
-
-    def test_refused_credentials_stop(self, account: Make) -> None:
-        with pytest.raises(SourceAuthError, match="user name and API key"):
-            account(api_key="another").poll()
-
-
-class TestLimits:
-    def test_a_pause_is_waited_out(self, account: Make) -> None:
-        here = account(requests_per_s=20.0, page_size=1)
-        here.sandbox.happen(*[add(f"A{n}") for n in range(12)])
-        here.poll(most_passes=1)
-        assert len(here.states()) == 12
-
-    def test_but_not_longer_than_the_setting(self, account: Make) -> None:
-        here = account(connect={"max_wait_s": 1.0}, faults=[{"at": "poll", "answer": "429", "retry_after_s": 60}])
-        with pytest.raises(ThrottledError) as error:
-            here.poll()
-        assert error.value.wait_s == 60
 
 
 class TestCorrections:
@@ -254,12 +229,6 @@ def test_what_the_vendor_shows_fits_the_schema(account: Make) -> None:
     for version in (3, 2):
         here.sandbox.change({"acommerce": {"version": version}})
         assert [errors for record in here.sandbox.status_records() if (errors := shape.check(record))] == []
-
-
-def test_a_vendor_that_is_away(account: Make) -> None:
-    here = account(faults=[{"at": "poll", "answer": "503"}])
-    with pytest.raises(TransientError, match="503"):
-        here.poll()
 
 
 def test_a_response_above_the_limit_is_refused_and_settles_nothing(account: Make) -> None:

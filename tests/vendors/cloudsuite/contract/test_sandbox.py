@@ -13,7 +13,6 @@ from order_relay.connections import Connection
 from order_relay.errors import (
     ConfigurationError,
     MalformedResponseError,
-    OutcomeUnknownError,
     SourceAuthError,
     TransientError,
 )
@@ -172,23 +171,6 @@ def test_no_write_of_ours_makes_an_order_another_one(sandbox):
     assert sandbox.report()["cloudsuite"]["put_back"] == []
 
 
-@pytest.mark.parametrize(
-    "switches",
-    [
-        {"leaving_while_paging": 3},
-        {"arriving_while_paging": 2},
-        {"leaving_while_paging": 1, "arriving_while_paging": 1},
-        {"order_of_list": "newest_first", "arriving_while_paging": 2},
-        {"max_page_size": 7},
-        {"next_host": ""},
-    ],
-)
-def test_paging_that_shifts_loses_nothing(sandbox, switches):
-    expected = {document["id"] for document in offered(sandbox)}
-    sandbox.change({"cloudsuite": {"page_size": 10, **switches}})
-    assert expected <= {document["id"] for document in offered(sandbox, page_size=10)}
-
-
 @pytest.mark.parametrize("host", ["https://elsewhere.example", "https://127.0.0.1", "http://10.1.2.3:8000"])
 def test_next_links_to_another_host_are_read_at_the_configured_host(sandbox, host):
     expected = {document["id"] for document in offered(sandbox)}
@@ -239,18 +221,6 @@ def test_without_a_slash_where_the_shop_wants_one(sandbox):
 def test_a_shop_that_limits_calls_is_read_to_the_end(sandbox):
     sandbox.change({"cloudsuite": {"requests_per_s": 60}})
     assert len(offered(sandbox, requests_per_s=55)) > 50
-
-
-@pytest.mark.parametrize(("effect", "state"), [("done", "processing"), ("none", "confirmed")])
-def test_a_lost_acknowledgement_is_simply_asked_again(sandbox, effect, state):
-    shop = client(sandbox.url)
-    number = str(offered(sandbox)[0]["id"])
-    sandbox.change({"cloudsuite": {"faults": [{"at": "patch", "answer": 503, "effect": effect, "times": 1}]}})
-    with pytest.raises(OutcomeUnknownError):
-        shop.acknowledge([number])
-    assert about(sandbox, number)["detail"]["state"] == state
-    assert shop.acknowledge([number])[number].accepted
-    assert about(sandbox, number)["detail"]["state"] == "processing"
 
 
 def test_a_put_that_renews_line_ids_stops_the_feedback(sandbox):

@@ -6,8 +6,6 @@ from order_relay.connections import Connection
 from order_relay.errors import (
     ConfigurationError,
     MalformedResponseError,
-    OrderRelayError,
-    OutcomeUnknownError,
     SourceAuthError,
 )
 from order_relay.orders.messages import Selection
@@ -52,17 +50,6 @@ def sandbox():
 @pytest.fixture(autouse=True)
 def fresh(sandbox):
     sandbox.reset()
-
-
-def test_all_orders_come_and_are_acknowledged(sandbox):
-    shop = client(sandbox.url)
-    offered = list(shop.fetch(Selection()))
-    assert len(offered) >= 40
-    numbers = [o.document["order_number"] for o in offered if isinstance(o.document.get("order_number"), str)]
-    answers = shop.acknowledge(numbers)
-    assert all(answers[number].accepted for number in numbers)
-    left = [o.document.get("order_number") for o in shop.fetch(Selection())]
-    assert not set(left) & set(numbers)
 
 
 def test_an_unknown_number_is_refused_by_itself(sandbox):
@@ -117,10 +104,3 @@ def test_every_spoiled_answer_is_refused_clearly(sandbox, fault):
             list(shop.fetch(Selection()))
         assert len(str(caught.value)) < 300
     assert list(shop.fetch(Selection())), "the next answer is good again"
-
-
-def test_a_failure_of_the_whole_acknowledgement_is_unknown(sandbox):
-    sandbox.change({"supercat": {"faults": [{"at": "acknowledge", "answer": 503, "times": 1}]}})
-    with pytest.raises(OutcomeUnknownError) as caught:
-        client(sandbox.url).acknowledge(["1"])
-    assert isinstance(caught.value, OrderRelayError)
