@@ -31,6 +31,13 @@ class Breakage:
 
 BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
+        "settled orders are not counted",
+        "ledger/submissions/transitions.py",
+        "    order_counts.count_entered(tx, ids, via[-1])\n",
+        "",
+        ("tests/integration/ledger/reporting/test_accounting.py::test_counts_by_state_and_reason",),
+    ),
+    Breakage(
         "send before commit",
         "pipeline/load/sender.py",
         ("        began = time.monotonic()\n        try:\n"),
