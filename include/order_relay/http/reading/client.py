@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx
 
 from order_relay.connections import HttpOptions
-from order_relay.errors import MalformedResponseError, TransientError
+from order_relay.errors import MalformedResponseError, OutcomeUnknownError, ThrottledError, TransientError
 from order_relay.http.json.strict_json import read_object
 from order_relay.http.reading.bodies import excerpt, inflate, is_gzip, read_whole
 from order_relay.http.tls import tls_context
@@ -112,6 +112,17 @@ class VendorClient:
             raise MalformedResponseError(
                 f"the response is truncated: the connection failed ({type(error).__name__})"
             ) from None
+
+    @contextmanager
+    def writing(self, method: str) -> Iterator[None]:
+        """``reading`` for a request that changes something: ``OutcomeUnknownError`` unless it certainly did not."""
+        try:
+            with self.reading():
+                yield
+        except (ThrottledError, UnreachableError):
+            raise
+        except TransientError as error:
+            raise OutcomeUnknownError(f"the {method} was sent, but its outcome is unknown: {error}") from None
 
     def body(self, response: httpx.Response, limit: int | None = None) -> Iterator[bytes]:
         """The decompressed body in blocks of bounded size, up to ``limit`` bytes (default ``size_limit_bytes``).

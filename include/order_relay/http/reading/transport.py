@@ -21,15 +21,13 @@ from order_relay.errors import (
     ConfigurationError,
     MalformedResponseError,
     OrderRelayError,
-    OutcomeUnknownError,
     SourceAuthError,
     ThrottledError,
-    TransientError,
 )
 from order_relay.failpoints import failpoint
 from order_relay.http.auth.authorizer import Auth, open_authorizer
 from order_relay.http.auth.credentials import Grant
-from order_relay.http.reading.client import UnreachableError, VendorClient
+from order_relay.http.reading.client import VendorClient
 from order_relay.http.reading.read_settings import ReadLimits
 from order_relay.http.reading.reply import Reply
 from order_relay.http.reading.status_table import StatusTable
@@ -218,16 +216,10 @@ class Transport:
         stream = self._client.stream(request.method, url, content=request.body, headers=headers)
         sent_at = datetime.now(UTC)
         server = self._hiding(grant)
-        try:
-            with failpoint(f"source {request.method}"), server.reading(), stream as response:
-                self._check_status(server, response, request)
-                return request.parse(Reply(server, response, sent_at))
-        except (ThrottledError, UnreachableError):
-            raise
-        except TransientError as error:
-            if request.body is None:
-                raise
-            raise OutcomeUnknownError(f"the {request.method} was sent, but its outcome is unknown: {error}") from None
+        guard = server.reading() if request.body is None else server.writing(request.method)
+        with failpoint(f"source {request.method}"), guard, stream as response:
+            self._check_status(server, response, request)
+            return request.parse(Reply(server, response, sent_at))
 
     def _hiding(self, grant: Grant) -> VendorClient:
         """The server, whose messages do not contain the grant's secrets."""

