@@ -20,7 +20,7 @@ QUIET: dict[str, Any] = {
 }
 """The findings of an audit in which nothing is wrong."""
 
-LOST = ("504", "cut", "empty", "html")
+LOST = ("504", "cut", "cut_body", "502")
 """How the responses of the first requests are lost, one after the other. Another order is imported: a search is trusted
 only if it finds a known order."""
 
