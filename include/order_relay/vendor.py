@@ -24,6 +24,7 @@ class Vendor:
     ``package``: the folder's package, ``__package__`` in its ``vendor.py``. ``title``: its name in Airflow's UI.
     ``source``, ``destination``, ``status_source``: for each role that it has, ``"module:name"`` of a class or function
     of this folder that takes the settings and the ``VendorFormat``. ``schema``, ``mapping``: files of this format.
+    ``import_schema``, ``import_mapping``: those of the destination, if the vendor is a source as well.
     Other modules of the folder are optional: ``access`` (requests by users' tasks and the *Test* button), ``probes``
     (checks of ``order-relay doctor``).
     """
@@ -36,6 +37,8 @@ class Vendor:
     status_source: str = ""
     schema: str = "order.schema.json"
     mapping: str = "mapping.yaml"
+    import_schema: str = ""
+    import_mapping: str = ""
 
     @property
     def name(self) -> str:
@@ -46,12 +49,15 @@ class Vendor:
         """Airflow's connection form; ``extra`` holds a JSON Schema fragment for each extra field."""
         return {"connection_type": self.name, "name": self.title, **self.settings.form()}
 
-    def format(self) -> VendorFormat:
-        """The schema and the mapping. Raises ``ConfigurationError``."""
+    def format(self, role: Role = "source") -> VendorFormat:
+        """The schema and the mapping of a role. Raises ``ConfigurationError``."""
         from order_relay.orders.schema.validator import VendorFormat
 
         folder = Path(import_module(self.package).__path__[0])
-        return VendorFormat.load(folder / self.schema, folder / self.mapping)
+        schema, mapping = self.schema, self.mapping
+        if role == "destination":
+            schema, mapping = self.import_schema or schema, self.import_mapping or mapping
+        return VendorFormat.load(folder / schema, folder / mapping)
 
     def account(self, role: Role, connection: Connection) -> Any:
         """The account of a connection, in a role that the vendor has.
@@ -60,4 +66,4 @@ class Vendor:
         """
         settings = self.settings.from_connection(connection)
         module, _, name = getattr(self, role).partition(":")
-        return getattr(import_module(f"{self.package}.{module}"), name)(settings, self.format())
+        return getattr(import_module(f"{self.package}.{module}"), name)(settings, self.format(role))

@@ -123,7 +123,7 @@ def destination(
     if pair is None:
         pytest.fail(f"no pipeline file connects a source with {name}; the payloads of the tests come from one")
     with _watched(monkeypatch, caplog) as clock:
-        sandbox = sandboxes.of(name, pair.source)
+        sandbox = sandboxes.of(pair.source, name)
         account = DestinationAccount(name, "destination", sandbox, clock, pair=pair)
         yield account
         account.finish()
@@ -156,7 +156,7 @@ def pipeline(
     pair: Pair = request.param
     without_delays(monkeypatch)
     with _watched(monkeypatch, caplog):
-        account = PipelineAccount(pair, sandboxes.of(pair.destination, pair.source), tmp_path)
+        account = PipelineAccount(pair, sandboxes.of(pair.source, pair.destination), tmp_path)
         yield account
         account.wiring.close()
 

@@ -59,5 +59,6 @@ def remarks(settings: PipelineSettings) -> list[str]:
 
 def canonical_reader(settings: PipelineSettings) -> CanonicalReader:
     """The reader of a pipeline's archived orders; needs no connection. Raises ``ConfigurationError``."""
-    source, destination = (load_vendor(party.vendor).format() for party in (settings.source, settings.destination))
+    source = load_vendor(settings.source.vendor).format("source")
+    destination = load_vendor(settings.destination.vendor).format("destination")
     return source_reader(source, destination, transform_settings(settings))

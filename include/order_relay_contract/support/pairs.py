@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 from order_relay.connections import Connection
@@ -32,9 +31,8 @@ class Pair:
         return Wiring.for_pipeline(self.pipeline, made.__getitem__, ledger_url, store_url)
 
 
-@cache
 def pairs() -> list[Pair]:
-    """One pair for each source and destination that a pipeline file connects."""
+    """One pair for each source and destination that a pipeline file connects; by destination, other vendors first."""
     sources, destinations = with_role("source"), with_role("destination")
     found: dict[tuple[str, str], str] = {}
     for name in sorted(pipeline_files()):
@@ -42,7 +40,8 @@ def pairs() -> list[Pair]:
         ends = (settings.source.vendor, settings.destination.vendor)
         if ends[0] in sources and ends[1] in destinations:
             found.setdefault(ends, name)
-    return [Pair(name, *ends) for ends, name in sorted(found.items(), key=lambda item: item[0][::-1])]
+    made = [Pair(name, *ends) for ends, name in found.items()]
+    return sorted(made, key=lambda pair: (pair.destination, pair.source == pair.destination, pair.source))
 
 
 def everything(source: Source) -> Selection:

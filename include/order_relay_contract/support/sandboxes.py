@@ -34,8 +34,8 @@ class Sandboxes:
         self._stack.close()
 
     def of(self, *vendors: str) -> ThreadedSandbox:
-        """A sandbox in its initial state. The accounts of ``vendors`` have marked credentials; a source among them
-        offers plain orders, a source of statuses has the statuses of as many orders."""
+        """A sandbox in its initial state. The accounts of ``vendors`` have marked credentials; the first of them offers
+        plain orders, or the statuses of as many orders."""
         if vendors not in self._running:
             self._running[vendors] = self._stack.enter_context(self._serving(vendors))
         self._running[vendors].reset()
@@ -44,8 +44,6 @@ class Sandboxes:
     @staticmethod
     def _serving(vendors: tuple[str, ...]) -> Any:
         made = [stand_in_of(name) for name in vendors]
-        sources = [one for one in made if "destination" not in one.roles]
-        is_source = bool(sources) and "source" in sources[0].roles
-        orders = sources[0].plain(ORDERS, 1) if is_source else ORDERS
+        orders = made[0].plain(ORDERS, 1) if "source" in made[0].roles else ORDERS
         switches = {one.name: marks.account_switches(one) for one in made}
-        return serve_in_thread(switches, orders, sources=[one.name for one in sources])
+        return serve_in_thread(switches, orders, sources=vendors[:1])

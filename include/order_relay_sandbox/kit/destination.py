@@ -18,7 +18,7 @@ from order_relay_sandbox.kit.access import AccessSwitches, Plain, text_of
 from order_relay_sandbox.kit.paging import Paging
 from order_relay_sandbox.money import in_cents
 from order_relay_sandbox.raw_json import encode
-from order_relay_sandbox.stand_in import Route
+from order_relay_sandbox.stand_in import Role, Route
 
 Document = dict[str, Any]
 
@@ -49,16 +49,18 @@ class Order:
 
 
 class PlainDestination(Plain[D]):
-    """A destination that takes orders at ``import_path`` and finds them at ``path``.
+    """A destination that takes orders at ``import_path``, which may contain ``{key}``, and finds them at ``path``.
 
     ``key_member`` identifies an order; ``id_member`` is the destination's own id, in its responses. ``searches``:
-    parameters of the search by the member that must equal them. A subclass implements ``total_of`` and ``problems``.
+    parameters of the search by the member that must equal them; without any there is no search. A subclass implements
+    ``total_of`` and ``problems``.
     """
 
-    roles = ("destination",)
+    roles: ClassVar[tuple[Role, ...]] = ("destination",)
+    import_method: ClassVar[str] = "POST"
     import_path: ClassVar[str]
     paging: ClassVar[Paging] = Paging()
-    searches: ClassVar[Mapping[str, str]]
+    searches: ClassVar[Mapping[str, str]] = {}
     key_member: ClassVar[str]
     id_member: ClassVar[str] = "id"
     first_id: ClassVar[int] = 1001
@@ -71,11 +73,8 @@ class PlainDestination(Plain[D]):
     @classmethod
     def routes(cls) -> list[Route]:
         """Token, import and search."""
-        return [
-            *super().routes(),
-            Route("POST", cls.import_path, "import", "import_order"),
-            Route("GET", cls.path, "search"),
-        ]
+        search = [Route("GET", cls.path, "search")] if cls.searches else []
+        return [*super().routes(), Route(cls.import_method, cls.import_path, "import", "import_order"), *search]
 
     def total_of(self, document: Mapping[str, Any]) -> Decimal | None:
         """What the customer pays, as the vendor computes it from an import body; ``None`` if unknown."""
@@ -86,7 +85,7 @@ class PlainDestination(Plain[D]):
         return ()
 
     async def import_order(self, request: web.Request) -> web.StreamResponse:
-        """POST: create an order, or update the one with this key."""
+        """Create an order, or update the one with this key."""
         raw = await request.read()
         if refused := self.refused(request):
             return refused
@@ -94,6 +93,8 @@ class PlainDestination(Plain[D]):
         key = text_of(document, self.key_member)
         self.audit.posted(key)
         wrong = list(self.problems(document)) if key else [f"{self.key_member} is required"]
+        if key != request.match_info.get("key", key):
+            wrong.append(f"{self.key_member} differs from the key in the path")
         if wrong:
             return self.error(400, "; ".join(wrong))
         known = self._with_key(key)

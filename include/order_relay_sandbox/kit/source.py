@@ -17,7 +17,7 @@ from order_relay_sandbox.kit.access import AccessSwitches, Plain, text_of
 from order_relay_sandbox.kit.paging import Paging
 from order_relay_sandbox.money import decimal_of, in_cents
 from order_relay_sandbox.raw_json import encode
-from order_relay_sandbox.stand_in import RawOrder, Route
+from order_relay_sandbox.stand_in import RawOrder, Role, Route
 
 Document = dict[str, Any]
 
@@ -67,7 +67,7 @@ class PlainSource(Plain[P]):
     ``make``, which generates an order.
     """
 
-    roles = ("source",)
+    roles: ClassVar[tuple[Role, ...]] = ("source",)
     paging: ClassVar[Paging] = Paging()
     window: ClassVar[Window]
     filters: ClassVar[Mapping[str, str]] = {"status": "status"}
@@ -257,7 +257,7 @@ class PlainSource(Plain[P]):
     async def order_of(self, request: web.Request) -> str:
         """The expected external id of the order in the path."""
         held = self.held.get(request.match_info.get("id", ""))
-        return "" if held is None else held.offer.external_id
+        return await super().order_of(request) if held is None else held.offer.external_id
 
 
 def _time(text: str) -> datetime:

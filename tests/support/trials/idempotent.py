@@ -8,7 +8,7 @@ import os
 import signal
 from collections import Counter
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from order_relay.batches import BatchStore
 from order_relay.errors import OrderRelayError
 from order_relay.http.sending.session import DestinationApi
 from order_relay.ledger import BatchInfo, Ledger, ReadyPayload
-from order_relay.ledger.schema.tables import submission
 from order_relay.orders.messages import RunContext, VersionPolicies
 from order_relay.pipeline.load.chunks import chunk_name, plan_chunks
 from order_relay.pipeline.load.stage import load
 from order_relay.pipeline.settings.sections import ChunkSettings
+from tests.support.ledger_rows import let_leases_end
 from tests.support.load_options import load_options
 from tests.support.offers import offer
 from tests.support.upserting_oms import UpsertingOms, upserting_api, upserting_destination, upserting_oms
@@ -77,11 +77,8 @@ class IdempotentRelay:
         return counts
 
     def let_leases_end(self) -> None:
-        """Move the leases of what is sending or in doubt into the past, beyond the time-out."""
-        past = datetime.now(UTC) - timedelta(hours=1)
-        with self.ledger.database.engine.begin() as conn:
-            open_now = submission.c.state.in_(["sending", "in_doubt"])
-            conn.execute(submission.update().where(open_now).values(send_before=past))
+        """See ``ledger_rows``."""
+        let_leases_end(self.ledger)
 
     def until_quiet(self, oms: UpsertingOms, api: DestinationApi | None = None, most: int = 6) -> None:
         """Run until nothing is left to do."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import stand_ins
 from tests.support.airflow_home import local_airflow
+from tests.vendors.sample import VENDORS
 
 
 def test_the_packaged_pipelines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -22,16 +22,14 @@ def test_the_packaged_pipelines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_pipelines_and_dags_of_a_repository_of_your_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("config", "dags"):
         (tmp_path / "own" / name).mkdir(parents=True)
-    pipeline = tmp_path / "own" / "config" / "sample_shop_to_shopatron.yaml"
-    pipeline.write_text("source: {vendor: sample_shop}\nmode: shadow\n")
-    (tmp_path / "own" / "dags" / "sample_shop_to_shopatron.py").write_text("")
+    pipeline = tmp_path / "own" / "config" / "sample_to_shopatron.yaml"
+    pipeline.write_text("source: {vendor: sample}\nmode: shadow\n")
+    (tmp_path / "own" / "dags" / "sample_to_shopatron.py").write_text("")
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(pipeline.parent))
-    monkeypatch.setenv("ORDER_RELAY_VENDORS", stand_ins.__path__[0])
-    assert local_airflow.pipeline_of("sample_shop") == pipeline.stem
+    monkeypatch.setenv("ORDER_RELAY_VENDORS", str(VENDORS))
+    assert local_airflow.pipeline_of("sample") == pipeline.stem
     selected = local_airflow.own_dags(tmp_path / "dags")
-    assert {"sample_shop_to_shopatron.py", "supercat_to_shopatron.py"} <= {
-        f.name for f in (tmp_path / "dags").iterdir()
-    }
+    assert {"sample_to_shopatron.py", "supercat_to_shopatron.py"} <= {f.name for f in (tmp_path / "dags").iterdir()}
     assert selected == {"AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags")}
     local_airflow.live_files(tmp_path / "live", local_airflow.pipeline_files())
     assert "mode: live" in (tmp_path / "live" / pipeline.name).read_text()

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from order_relay_sandbox import Sandbox
-from tests.support import stand_ins
 from tests.support.faults import cases, plain_case
 from tests.support.faults.cases import CASES
+from tests.vendors.sample import VENDORS
 
 PIPELINE = "source: {{vendor: {}}}\ndestination: {{vendor: {}}}\n"
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ORDER_RELAY_VENDORS", stand_ins.__path__[0])
+    monkeypatch.setenv("ORDER_RELAY_VENDORS", str(VENDORS))
     monkeypatch.setenv("ORDER_RELAY_CONFIG", str(tmp_path))
     return tmp_path
 
@@ -31,22 +31,22 @@ def test_the_packaged_pipelines() -> None:
 
 
 def test_pairs_of_plain_and_other_vendors(config: Path) -> None:
-    pairs = [("supercat", "sample_shipping"), ("sample_shop", "shopatron"), ("sample_shop", "sample_shipping")]
-    for source, destination in [*pairs, ("acommerce", "shopatron"), ("sample_shop", "unknown")]:
+    pairs = [("supercat", "shipstation"), ("sample", "shopatron"), ("sample", "shipstation")]
+    for source, destination in [*pairs, ("acommerce", "shopatron"), ("sample", "unknown")]:
         (config / f"{source}_to_{destination}.yaml").write_text(PIPELINE.format(source, destination))
     found = {case.name: case for case in cases._found()}
-    assert sorted(found) == ["sample_shop-sample_shipping", "sample_shop-shopatron", "supercat-sample_shipping"]
-    case = found["sample_shop-sample_shipping"]
+    assert sorted(found) == ["sample-shipstation", "sample-shopatron", "supercat-shipstation"]
+    case = found["sample-shipstation"]
     shop, shipping = case.connect("http://h", {"password": "other"}, visible_after_s=1).values()
     assert (shop.password, shop.extra["token_url"]) == ("other", "http://h/wp-json/oauth/token")
     assert shipping.extra == {"timeout_s": 1.0, "visible_after_s": 1}
 
 
 def test_orders_of_a_plain_source(config: Path) -> None:
-    side = plain_case.source("sample_shop")
+    side = plain_case.source("sample")
     orders = [order for order, end in side.examples() if end == "imported"] + side.plain(3)
     orders += [side.twin(orders[0], 1), side.newer(orders[1])]
-    sandbox = Sandbox({}, orders, sources=["sample_shop"])
+    sandbox = Sandbox({}, orders, sources=["sample"])
     report = sandbox.report()
     assert report["offered"] == len(orders) - 1  # the newer one has the same id
     assert set(report["offers"]) == {side.key(order) for order in orders}

@@ -1,4 +1,4 @@
-"""The two plain stand-ins of ``tests/support/stand_ins``, and callers of them."""
+"""The two plain stand-ins of ``tests/vendors/sample/vendors``, and callers of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.integration.sandbox.conftest import Caller
-from tests.support import stand_ins
+from tests.vendors.sample import VENDORS
 
 BASIC = {"Authorization": aiohttp.encode_basic_auth("demo", "demo-password")}
 LIST = "/wp-json/wc/v3/orders"
@@ -54,7 +54,7 @@ class PlainCaller:
 
 @pytest.fixture(autouse=True)
 def _plain_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORDER_RELAY_VENDORS", stand_ins.__path__[0])
+    monkeypatch.setenv("ORDER_RELAY_VENDORS", str(VENDORS))
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def plain(calling: Callable[..., AbstractAsyncContextManager[Caller]]) -> Callab
 
     class Opened:
         def __init__(self, shop: dict[str, Any] | None, shipping: dict[str, Any] | None, **more: Any) -> None:
-            switches = {"sample_shop": shop or {}, "sample_shipping": shipping or {}}
-            self._calling = calling(switches, sources=["sample_shop"], **more)
+            switches = {"sample": shop or {}, "shipstation": shipping or {}}
+            self._calling = calling(switches, sources=["sample"], **more)
 
         async def __aenter__(self) -> PlainCaller:
             return PlainCaller(await self._calling.__aenter__())

@@ -10,7 +10,7 @@ async def test_a_second_import_updates_the_order(plain):
         first = await caller.send("5001", taxAmount=0)
         second = await caller.send("5001")
         assert (first[0], second[1]["orderId"]) == (200, first[1]["orderId"])
-        report = caller.sandbox.pair("sample_shop", "sample_shipping")
+        report = caller.sandbox.pair("sample", "shipstation")
         assert (report["imported"], report["doubled"], report["totals_differ"]) == ({"5001": 1}, [], {})
         assert caller.sandbox.report()["posts"] == {"5001": 2}
         assert len(caller.sandbox.bodies("5001")) == 1

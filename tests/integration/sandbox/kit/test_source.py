@@ -15,7 +15,7 @@ def at(hours):
 
 
 def order(order_id, hours=1, **members):
-    return {"id": order_id, "number": str(order_id), "total": "12.50", "date_created_gmt": at(hours), **members}
+    return {"id": order_id, "number": str(order_id), "total": "12.50", "date_modified_gmt": at(hours), **members}
 
 
 class TestList:
@@ -46,8 +46,8 @@ class TestList:
     async def test_the_window(self, plain, ends, found):
         orders = [order(1, 3), order(2, 2), order(3, 1), order(4, 0), order(5, 4)]
         async with plain({"window_ends": ends}, orders=orders) as caller:
-            assert await caller.ids(after=at(3), before=at(1)) == found
-            assert (await caller.page(after="yesterday"))[0] == 400
+            assert await caller.ids(modified_after=at(3), modified_before=at(1)) == found
+            assert (await caller.page(modified_after="yesterday"))[0] == 400
 
     async def test_filters_and_order(self, plain):
         orders = [order(1, 2), order(2, 1), order(3, 0, status="on-hold")]
@@ -58,7 +58,7 @@ class TestList:
     async def test_a_list_of_ids_only(self, plain):
         async with plain({"details": False}, orders=1) as caller:
             (row,) = (await caller.page())[1]
-            assert set(row) == {"id", "date_created_gmt"}
+            assert set(row) == {"id", "date_modified_gmt"}
 
     async def test_exact_text_is_kept_until_the_order_changes(self, plain):
         async with plain(orders=[b'{"id":1,"number":"1","total":12.50,"x":1,"x":2}']) as caller:
@@ -100,14 +100,14 @@ class TestAcknowledgement:
         async with plain(orders=[order(1), order(2)]) as caller:
             await caller.send("1")
             assert await caller.acknowledge(1) == 200
-            report = caller.sandbox.pair("sample_shop", "sample_shipping")
+            report = caller.sandbox.pair("sample", "shipstation")
             assert (report["acknowledged"], report["acknowledged_early"]) == (["1"], [])
             assert await caller.ids(status="processing") == [2]
 
     async def test_before_the_import_it_is_early(self, plain):
         async with plain(orders=[order(1)]) as caller:
             await caller.acknowledge(1)
-            report = caller.sandbox.pair("sample_shop", "sample_shipping")
+            report = caller.sandbox.pair("sample", "shipstation")
             assert (report["acknowledged_early"], report["lost"]) == (["1"], ["1"])
 
     async def test_other_changes_are_none(self, plain):
@@ -136,7 +136,7 @@ class TestAccess:
         async with plain(orders=1) as caller:
             assert (await caller.call("GET", "/wp-json/wc/v3/orders", headers={}))[0] == 401
             assert (await caller.call("GET", "/wp-json/wc/v3/orders", headers={"Authorization": "Basic %"}))[0] == 401
-            assert caller.sandbox.report()["login_failures"] == {"sample_shop": 2}
+            assert caller.sandbox.report()["login_failures"] == {"sample": 2}
 
     async def test_a_token_for_client_credentials(self, plain):
         form = {"grant_type": "client_credentials", "client_id": "demo", "client_secret": "demo-password"}
@@ -167,7 +167,7 @@ class TestAccess:
 
     async def test_the_connection(self, plain):
         async with plain({"password": "p"}) as caller:
-            connection = caller.sandbox.connections()["sample_shop"]
+            connection = caller.sandbox.connections()["sample"]
             assert (connection["login"], connection["password"]) == ("demo", "p")
             assert connection["extra"] == {"token_url": caller.sandbox.url + "/wp-json/oauth/token"}
 

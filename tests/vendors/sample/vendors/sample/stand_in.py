@@ -1,30 +1,46 @@
-"""The stand-in of a plain web shop: a list of orders in pages, details, and one acknowledgement per order."""
+"""Sample Shop, simulated: a list of orders in pages, details, one acknowledgement per order, and imports by key."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from order_relay_sandbox.kit import Paging, PlainSource, PlainSourceSwitches, Window
+from order_relay_sandbox.kit import (
+    Paging,
+    PlainDestination,
+    PlainDestinationSwitches,
+    PlainSource,
+    PlainSourceSwitches,
+    Window,
+)
 
 GOODS = (("LAMP-9", "Lamp", "10.00"), ("BELL", "Bell", "4.95"), ("MUG", "Mug", "0.33"), ("DESK", "Desk", "349.00"))
 PLACES = (("Ede", "6711 AB", "NL", ""), ("Phoenix", "85001", "US", "AZ"), ("Łódź", "90-001", "PL", ""))
 NAMES = (("Zoë", "Bakker"), ("Ann", "O'Neil"), ("小明", "王"))
 CENT = Decimal("0.01")
+AMOUNTS = ("total", "discount_total", "shipping_total", "total_tax")
 
 
-class SampleShop(PlainSource[PlainSourceSwitches]):
+class SampleSwitches(PlainSourceSwitches, PlainDestinationSwitches):
+    """Those of a source and of a destination."""
+
+
+class SampleShop(PlainSource[SampleSwitches], PlainDestination[SampleSwitches]):
     """One shop. Every amount is a text; a line's ``total`` is after its discount, and without tax."""
 
-    name = "sample_shop"
-    switches_model = PlainSourceSwitches
+    name = "sample"
+    roles = ("source", "destination")
+    switches_model = SampleSwitches
     roots = ("/wp-json/",)
     path = "/wp-json/wc/v3/orders"
     accepts = ("basic", "token")
     token_path = "/wp-json/oauth/token"
     paging = Paging(link=True, total_header="X-WP-Total", pages_header="X-WP-TotalPages")
-    window = Window("date_created_gmt", since="after", until="before")
+    window = Window("date_modified_gmt", since="modified_after", until="modified_before")
+    import_path = "/wp-json/shop/v1/imports"
+    key_member = "external_id"
 
     def make(self, rng: random.Random, number: int) -> dict[str, Any]:
         """An order whose total is the sum of its lines, shipping, fees and all taxes."""
@@ -48,6 +64,18 @@ class SampleShop(PlainSource[PlainSourceSwitches]):
             "meta_data": [{"id": 1, "key": "channel", "value": rng.choice(("web", "app"))}],
         }
 
+    def problems(self, document: Mapping[str, Any]) -> Iterator[str]:
+        """Missing members, and amounts that are not texts."""
+        yield from (f"{name} is required" for name in ("number", "currency", *AMOUNTS) if not document.get(name))
+        amounts = [document.get(name) for name in AMOUNTS] + [item.get("price") for item in _items(document)]
+        if not all(isinstance(amount, str) for amount in amounts):
+            yield "amounts must be texts"
+
+    def total_of(self, document: Mapping[str, Any]) -> Decimal:
+        """Price times quantity of all items, discount, shipping and tax; ``total`` itself is not trusted."""
+        items = (Decimal(item["price"]) * item["quantity"] for item in _items(document))
+        return sum(items, sum((Decimal(document[name]) for name in AMOUNTS[1:]), Decimal(0)))
+
     @staticmethod
     def _line(rng: random.Random, position: int) -> dict[str, Any]:
         sku, name, price = rng.choice(GOODS)
@@ -64,6 +92,10 @@ class SampleShop(PlainSource[PlainSourceSwitches]):
             "total_tax": str(_rounded(total * Decimal("0.21"))),
             "meta_data": [{"key": "Colour", "value": "blue"}] if rng.random() < 0.3 else [],
         }
+
+
+def _items(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return document.get("line_items") or []
 
 
 def _charge(label: str, text: str, amount: str) -> dict[str, Any]:

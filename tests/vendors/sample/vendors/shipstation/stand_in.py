@@ -1,4 +1,4 @@
-"""The stand-in of a plain shipping service, which creates or updates an order by its key."""
+"""ShipStation, simulated: orders are created, or updated by their key."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from order_relay_sandbox.money import decimal_of
 REQUIRED = ("orderNumber", "orderDate", "orderStatus", "billTo", "shipTo", "items")
 
 
-class SampleShipping(PlainDestination[PlainDestinationSwitches]):
+class ShipStation(PlainDestination[PlainDestinationSwitches]):
     """One account. Amounts are JSON numbers; a discount is an item of its own with a negative price."""
 
-    name = "sample_shipping"
+    name = "shipstation"
     switches_model = PlainDestinationSwitches
     roots = ("/orders",)
     path = "/orders"
@@ -55,4 +55,4 @@ class SampleShipping(PlainDestination[PlainDestinationSwitches]):
             yield from ((name, item.get(name)) for name in ("unitPrice", "quantity"))
 
 
-STAND_IN = SampleShipping
+STAND_IN = ShipStation

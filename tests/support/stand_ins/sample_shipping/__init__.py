@@ -1,1 +1,0 @@
-"""A plain shipping service."""

@@ -1,0 +1,1 @@
+"""Sample Shop, a source and an idempotent destination."""

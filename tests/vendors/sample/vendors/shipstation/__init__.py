@@ -1,0 +1,1 @@
+"""The shape of ShipStation's API, an idempotent destination."""
