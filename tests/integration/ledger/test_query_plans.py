@@ -101,7 +101,9 @@ def _sqlite_scans(conn: Connection, statement: str, values: Any) -> list[str]:
         if names.get(name, name) not in GROWING:
             continue
         index = re.search(r"INDEX (\w+)", line)
-        whole = word == "SCAN" or _ONE_PER_PIPELINE.search(line)
+        by_state = "ix_submission_state (pipeline=? AND state=?)" in line
+        settled = by_state and (name == "winner" or "source_cancelled_at IS NOT NULL" in statement)
+        whole = word == "SCAN" or _ONE_PER_PIPELINE.search(line) or settled
         if whole and not (index and index[1] in SMALL_INDEXES):
             found.append(line)
     return found

@@ -12,7 +12,7 @@ from order_relay.ledger.schema.listed_rows import Activity, StateActivity
 from order_relay.ledger.schema.predicates import BATCH_IS_COMPLETE, GAP_IS_OPEN, of_pipeline
 from order_relay.ledger.schema.records import Heartbeat, OverdueOrders
 from order_relay.ledger.schema.shipment_tables import feed_gap
-from order_relay.ledger.schema.states import OPEN, State
+from order_relay.ledger.schema.states import OPEN, SETTLED, State
 from order_relay.ledger.schema.tables import batch, event, pipeline, run, submission
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads
@@ -32,7 +32,8 @@ MAX_NAMED = 20
 """Maximum order numbers named; of the others only the count is given."""
 
 _ACK_OPEN = sa.text("submission.ack IN ('due', 'sent', 'refused')")
-_SETTLED = submission.c.state.in_([State.IMPORTED, State.DISCARDED, State.SUPERSEDED])
+# an expression, else SQLite takes ix_submission_state and reads all settled orders
+_SETTLED = sa.func.coalesce(submission.c.state, sa.literal_column("''")).in_(SETTLED)
 _GAP = sa.select(feed_gap.c.noted_at).where(feed_gap.c.submission_id == submission.c.id, GAP_IS_OPEN).scalar_subquery()
 _TIME = submission.c.changed_at.type
 _TRIED = (State.READY, State.SENDING, State.IN_DOUBT, State.REJECTED)
@@ -132,7 +133,7 @@ def _overdue(tx: Transaction, name: str, state: str, before: datetime) -> Overdu
     since: Any = submission.c.changed_at
     which: list[Any] = [submission.c.state == state]
     if state == ACKNOWLEDGEMENT:
-        which = [_ACK_OPEN, _SETTLED]
+        which = [_ACK_OPEN, _SETTLED, submission.c.id > 0]  # the id: for ix_submission_ack
     elif state == LEFT_OUT:
         since = _GAP
         lately = sa.select(feed_gap.c.submission_id).where(GAP_IS_OPEN, feed_gap.c.noted_at > before - REPORTED_FOR)

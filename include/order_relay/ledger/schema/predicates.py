@@ -30,7 +30,8 @@ def of_pipeline(name: str | sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
 HAS_IMPORTED_WINNER = sa.exists().where(
     _winner.c.pipeline == submission.c.pipeline,
     _winner.c.lineage == submission.c.lineage,
-    _winner.c.state == sa.literal_column("'imported'"),
+    # an expression, else SQLite takes ix_submission_state and reads all imported orders
+    sa.func.coalesce(_winner.c.state, sa.literal_column("''")) == sa.literal_column("'imported'"),
     sa.tuple_(_winner.c.version, _winner.c.edition) > sa.tuple_(submission.c.version, submission.c.edition),
 )
 SETTLED_BY_OPERATOR = sa.exists().where(

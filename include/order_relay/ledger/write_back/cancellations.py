@@ -54,7 +54,8 @@ class RecordedCancellations:
 _TASK = sa.and_(
     sa.text("submission.source_cancelled_at IS NOT NULL"),
     submission.c.cancelled_at.is_(None),
-    submission.c.state == State.IMPORTED,
+    # an expression, else SQLite takes ix_submission_state and reads all imported orders
+    sa.func.coalesce(submission.c.state, sa.literal_column("''")) == State.IMPORTED,
 )
 
 
