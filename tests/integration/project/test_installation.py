@@ -96,7 +96,7 @@ def test_every_dag_of_an_installation_parses_and_nothing_is_live(installed: Path
     seen = python(installed, "-c", LOOK, str(installed / "dags"))
     assert Path(seen["package"]).is_relative_to(installed), "the test looks at the installed package"
     assert seen["errors"] == {}
-    assert len(seen["dags"]) == len(list((ROOT / "dags").glob("*.py"))) == 10
+    assert len(seen["dags"]) == len(list((ROOT / "dags").glob("*.py"))) >= 10
     assert Path(seen["config"]).is_relative_to(installed)
     assert set(seen["modes"].values()) == {"shadow"}
     assert seen["readers"] == len(seen["modes"]) == 2
