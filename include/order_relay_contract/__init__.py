@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pytest
 
-_TESTS = ("acknowledging", "reading", "runs", "sending", "statuses", "windows")
+_TESTS = ("acknowledging", "quality", "reading", "runs", "sending", "statuses", "windows")
 _SUPPORT = ("account", "destination_account", "pipeline_account")
 
 pytest.register_assert_rewrite(
@@ -28,6 +28,7 @@ from order_relay_contract.fixtures import (  # noqa: E402
     source,
     status_source,
 )
+from order_relay_contract.quality import TestQuality  # noqa: E402
 from order_relay_contract.reading import TestReadingOrders  # noqa: E402
 from order_relay_contract.runs import TestRuns  # noqa: E402
 from order_relay_contract.sending import TestSearchingOrders, TestSendingOrders  # noqa: E402
@@ -36,6 +37,7 @@ from order_relay_contract.windows import TestWindowsAndPages  # noqa: E402
 
 __all__ = [
     "TestAcknowledgingOrders",
+    "TestQuality",
     "TestReadingOrders",
     "TestReadingStatuses",
     "TestRuns",

@@ -16,13 +16,14 @@ import yaml
 
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendor import Role
-from order_relay.vendors import all_vendors, load_vendor
+from order_relay.vendors import all_vendors, load_vendor, vendor_names
 from order_relay_contract.support import marks
 from order_relay_contract.support.account import SourceAccount, VendorAccount
 from order_relay_contract.support.clock import Clock
 from order_relay_contract.support.destination_account import DestinationAccount
 from order_relay_contract.support.pairs import Pair, pairs
 from order_relay_contract.support.pipeline_account import PipelineAccount, without_delays
+from order_relay_contract.support.quality import repository_of
 from order_relay_contract.support.sandboxes import Sandboxes
 from order_relay_sandbox import stand_ins
 
@@ -61,6 +62,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if fixture in metafunc.fixturenames:
             names = vendors(role, getattr(metafunc.module, "VENDORS", None))
             metafunc.parametrize(fixture, names, indirect=True)
+    if "vendor" in metafunc.fixturenames:
+        known = [name for name in vendor_names() if repository_of(name)]  # what is installed has no tests to name
+        metafunc.parametrize("vendor", getattr(metafunc.module, "VENDORS", known))
     if "pipeline" in metafunc.fixturenames:
         chosen = getattr(metafunc.module, "VENDORS", None)
         found = [pair for pair in pairs() if chosen is None or {pair.source, pair.destination} & set(chosen)]

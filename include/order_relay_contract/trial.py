@@ -52,9 +52,14 @@ def pipeline_trial(pipeline: str, folder: Path, orders: Sequence[RawOrder] | int
     settings = load_pipeline(pipeline)
     vendors = {party.connection: party.vendor for party in (settings.source, settings.destination)}
     source, ledger = settings.source.vendor, f"sqlite:///{folder}/ledger.sqlite"
-    offered = stand_in_of(source).plain(orders, 1) if isinstance(orders, int) else orders
+    offered = plain_orders(source, orders) if isinstance(orders, int) else orders
     migrate(ledger)
     with serve_in_thread({}, offered, sources=[source]) as sandbox:
         found = {name: Connection(name, **sandbox.connections()[vendor]) for name, vendor in vendors.items()}
         with Wiring.for_pipeline(pipeline, found.__getitem__, ledger, (folder / "batches").as_uri()) as wiring:
             yield PipelineTrial(sandbox, wiring)
+
+
+def plain_orders(vendor: str, count: int = 1) -> list[dict[str, Any]]:
+    """Orders of a source's stand-in that any pipeline imports, to change and offer."""
+    return stand_in_of(vendor).plain(count, 1)

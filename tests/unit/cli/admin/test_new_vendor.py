@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 from order_relay.cli import app as app_module
 from order_relay.cli.admin import new_vendor
 from order_relay.errors import ConfigurationError
+from order_relay_contract.support.quality import RULES
 
-ROOT = Path(__file__).parents[4]
 SOURCE = ("--source", "--with", "shopatron")
 
 
@@ -32,7 +32,7 @@ def made(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("role", ["source", "destination"])
 def test_each_rule_of_quality_is_answered(role: str) -> None:
-    rules = yaml.safe_load((ROOT / "scripts" / "vendor_rules.yaml").read_text())
+    rules = yaml.safe_load(RULES.read_text())
     template = Path(new_vendor.__file__).with_name("templates") / role / "quality.yaml.template"
     answered = yaml.safe_load(template.read_text().replace("@TITLE@", "X"))["rules"]
     assert answered.keys() == {name for name, rule in rules.items() if role in rule.get("roles", [role])}
