@@ -62,6 +62,7 @@ class World:
     sandbox: Any
     home: Path
     env: pytest.MonkeyPatch
+    dags: Path = ROOT / "dags"
 
     def connect(self, **changes: dict[str, Any]) -> None:
         """Define the connections, with changed fields: ``connect(supercat={"password": "wrong"})``."""
@@ -76,9 +77,16 @@ class World:
         """Take the shipped pipeline files, in live mode (again, where a test took others)."""
         self.env.setenv("ORDER_RELAY_CONFIG", str(own_airflow.live_files()))
 
+    def take_dags(self, folder: Path) -> None:
+        """Run the DAGs of this folder instead of the packaged ones."""
+        bundle = {"name": "dags-folder", "kwargs": {"path": str(folder)}}
+        bundle["classpath"] = "airflow.dag_processing.bundles.local.LocalDagBundle"
+        self.env.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
+        self.dags = folder
+
     def run(self, dag_id: str = PIPELINE, /, **conf: Any) -> Run:
         """Run a DAG (the pipeline's) once, to its end."""
-        return run_dag(conf, dag_id)
+        return run_dag(conf, dag_id, self.dags)
 
     def ask(self, question: str) -> list[dict[str, Any]]:
         """Read the ledger past the package's own code."""
@@ -112,11 +120,11 @@ def airflow_database() -> None:
     db.initdb()
 
 
-def run_dag(conf: dict[str, Any], dag_id: str = PIPELINE) -> Run:
+def run_dag(conf: dict[str, Any], dag_id: str = PIPELINE, folder: Path = ROOT / "dags") -> Run:
     """One run of a DAG that was just parsed: a run in this process leaves its params in the DAG's object."""
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(dag_folder=str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="dags-folder")
+    bag = DagBag(dag_folder=str(folder), bundle_path=folder, bundle_name="dags-folder")
     assert bag.import_errors == {}
     with mock.patch("time.sleep", _shorter_between_tasks):
         dag_run = bag.dags[dag_id].test(logical_date=None, run_conf=conf)

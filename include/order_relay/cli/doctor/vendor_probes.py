@@ -115,7 +115,7 @@ def destination(name: str, port: Destination, known: KnownOrders) -> Iterator[Ch
 
 async def _destination(name: str, port: Destination, known: KnownOrders) -> list[CheckResult]:
     async with port.session(1) as session:
-        findings = [ok(name, "token received")]
+        findings = [ok(name, "a session was opened, with a token if the vendor issues them")]
         by_key = await _search_by_key(session, known)
         by_window = await _search_by_window(session)
     if port.idempotent:
@@ -137,16 +137,21 @@ async def _destination(name: str, port: Destination, known: KnownOrders) -> list
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether a search works, and why. ``broken``: it failed without showing whether it is supported."""
+    """Whether a search works, and why.
+
+    ``broken``: it failed without showing whether it is supported. ``declared``: the vendor has such a search.
+    """
 
     works: bool
     why: str
     broken: str = ""
+    declared: bool = True
 
 
 def _failed(page: SearchResult) -> Probe:
     cause = describe_failure(page)
-    return Probe(works=False, why=cause, broken="" if page.problem in UNSUPPORTED_SEARCH else cause)
+    broken = "" if page.problem in UNSUPPORTED_SEARCH else cause
+    return Probe(works=False, why=cause, broken=broken, declared=page.problem != "undeclared")
 
 
 async def _search_by_key(session: DestinationSession, known: KnownOrders) -> Probe:
@@ -187,6 +192,8 @@ async def _search_by_window(session: DestinationSession) -> Probe:
 def _search_result(name: str, search: str, probe: Probe) -> CheckResult:
     if probe.works:
         return ok(name, f"{search}: {probe.why}")
+    if not probe.declared:
+        return ok(name, f"{search}: none, the vendor has no such search")
     advice = "orders in doubt need at least one working search, see the next line"
     return warn(name, f"{search} does not work: {probe.why}", advice)
 

@@ -1,9 +1,9 @@
 """Searches of orders at a destination: reads every page, and decides whether the result is complete.
 
 Only a complete result can prove that an order is absent, so any irregularity makes a result incomplete. Problems are
-stable codes: ``unsupported``, ``parameter_ignored``, ``page_missing``, ``total_changed``, ``pages_shifted``,
-``total_wrong``, ``too_many_pages``, ``answer_not_understood``, ``rows_without_key``, ``key_not_searchable``,
-``unreachable``, ``http_`` with the status.
+stable codes: ``undeclared``, ``unsupported``, ``parameter_ignored``, ``page_missing``, ``total_changed``,
+``pages_shifted``, ``total_wrong``, ``too_many_pages``, ``answer_not_understood``, ``rows_without_key``,
+``key_not_searchable``, ``unreachable``, ``http_`` with the status.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ MAX_SINGLE_READS = 50
 MAX_KEYS = 100
 """Maximum external ids of a search as the engine asks for it."""
 
-_UNSUPPORTED = SearchResult((), complete=False, problem="unsupported")
+UNDECLARED = SearchResult((), complete=False, problem="undeclared")
+"""Of a search that the vendor does not have: nothing was requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ async def find_by_key(reader: SearchReader, search: OrderSearch, keys: Sequence[
     if not keys or len(keys) > MAX_KEYS:
         raise ValueError(f"from 1 to {MAX_KEYS} keys per search")
     if search.by_key is None:
-        return _UNSUPPORTED
+        return UNDECLARED
     if search.keys_per_search > 1 and any("," in key for key in keys):
         return SearchResult((), complete=False, problem="key_not_searchable")
     rows: dict[str, SearchHit] = {}
@@ -178,14 +179,14 @@ async def find_by_key(reader: SearchReader, search: OrderSearch, keys: Sequence[
 async def find_by_window(reader: SearchReader, search: OrderSearch, start: str, end: str) -> SearchResult:
     """All orders of the account dated in [start, end]."""
     if search.by_window is None:
-        return _UNSUPPORTED
+        return UNDECLARED
     return await _read_all(reader, search, search.by_window(start, end))
 
 
 async def find_any(reader: SearchReader, search: OrderSearch) -> SearchResult:
     """The first page of the account's orders, in the vendor's order."""
     if not search.path:
-        return _UNSUPPORTED
+        return UNDECLARED
     progress = _SearchProgress()
     _add_page(progress, search, await reader.get(search.path, {**search.common, **search.pages.query(0, 0)}))
     rows = list(progress.rows.values())
@@ -198,7 +199,7 @@ async def find_any(reader: SearchReader, search: OrderSearch) -> SearchResult:
 async def get_order(reader: SearchReader, search: OrderSearch, oms_id: str) -> SearchResult:
     """One order by its OMS id; without a row, ``problem`` says why."""
     if not search.order_path:
-        return _UNSUPPORTED
+        return UNDECLARED
     reply = await reader.get(search.order_path.format(id=oms_id), {})
     if reply.status != 200:
         return SearchResult((), complete=False, problem=status_problem(reply.status))

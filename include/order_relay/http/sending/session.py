@@ -169,7 +169,7 @@ class HttpSession:
 
     def _checked(self, page: SearchResult) -> SearchResult:
         """Adds the URL to a failed page. Raises ``ConfigurationError`` if the URL is the reason."""
-        if not page.problem:
+        if not page.problem or page is search.UNDECLARED:
             return page
         where, hint = f"GET {self._base}{self._api.search.path}", self._api.search.hint
         if search.is_configuration(page.problem):

@@ -34,7 +34,7 @@ MAX_KEYS_PER_SEARCH = MAX_SEARCH_KEYS - MAX_CONTROLS
 NO_KNOWN_ORDER, CONTROL_NOT_FOUND = "no_known_order", "control_not_found"
 ROWS_WITHOUT_KEY = "rows_without_key"
 
-UNSUPPORTED_SEARCH = frozenset({"unsupported", "parameter_ignored"})
+UNSUPPORTED_SEARCH = frozenset({"undeclared", "unsupported", "parameter_ignored"})
 """Problems that a retry of the search does not solve."""
 
 FOREIGN_ORDER = "foreign_order_with_our_number"

@@ -21,6 +21,7 @@ DISCREPANCIES: Mapping[str, str] = {
 
 SEARCH_PROBLEMS: Mapping[str, str] = {
     "unreachable": "no answer",
+    "undeclared": "the vendor has no such search",
     "unsupported": "HTTP 400, this search is not supported",
     "parameter_ignored": "the result contains orders that were not searched for, so a parameter is ignored",
     "answer_not_understood": "the answer is not the documented JSON (possibly an HTML page)",

@@ -108,7 +108,7 @@ async def test_searches(oms: UpsertingOms) -> None:
         assert page.complete
         assert ("5001", "K-1") in [(row.oms_id, row.destination_key) for row in page.rows]
         assert (await session.find_any()).complete
-        assert (await session.find_by_window("x", "y")).problem == "unsupported"
+        assert (await session.find_by_window("x", "y")).problem == "undeclared"
     assert destination.search_by == "external_id"
 
 
@@ -116,5 +116,5 @@ async def test_without_a_search_nothing_is_asked(oms: UpsertingOms) -> None:
     destination = upserting_destination(oms)
     async with destination.session(1) as session:
         pages = [await session.find_by_key(["K"]), await session.find_any(), await session.read_order("1")]
-    assert {page.problem for page in pages} == {"unsupported"}
+    assert {page.problem for page in pages} == {"undeclared"}
     assert (destination.search_by, oms.searches) == ("none", 0)

@@ -20,6 +20,7 @@ from order_relay.vendors.cloudsuite.vendor import VENDOR as CLOUDSUITE
 KNOWN = PositiveControl("7001-1", "55", datetime(2026, 5, 1, tzinfo=UTC))
 NOTHING = SearchResult((), complete=True)
 BROKEN = SearchResult((), complete=False, problem="unsupported")
+UNDECLARED = SearchResult((), complete=False, problem="undeclared")
 DOWN = SearchResult((), complete=False, problem="http_503", where="GET https://oms.example/api/v2/order/")
 
 
@@ -74,6 +75,7 @@ def look(
         (NOTHING, hit(key=""), NOTHING, "auto", Severity.OK, "recommended: 'window'"),
         (BROKEN, BROKEN, BROKEN, "auto", Severity.WARN, "no search works"),
         (BROKEN, BROKEN, BROKEN, "none", Severity.WARN, "no search works"),
+        (UNDECLARED, UNDECLARED, UNDECLARED, "none", Severity.WARN, "no search works"),
         (DOWN, DOWN, DOWN, "auto", Severity.FAIL, "GET https://oms.example/api/v2/order/: HTTP 503"),
         (DOWN, DOWN, DOWN, "none", Severity.WARN, "no search works"),
         (DOWN, DOWN, NOTHING, "auto", Severity.OK, "recommended: 'window'"),
@@ -88,6 +90,12 @@ def test_the_setting_that_follows(
     last = look(FakeSession(unknown, known, window), search_by)[-1]
     assert last.level is level
     assert says in last.found
+
+
+def test_a_search_that_the_vendor_does_not_have_is_no_warning() -> None:
+    findings = look(FakeSession(NOTHING, hit(), UNDECLARED))
+    assert [finding.level for finding in findings] == [Severity.OK] * len(findings)
+    assert "search by time window: none, the vendor has no such search" in [finding.found for finding in findings]
 
 
 def test_without_a_known_order_it_does_not_promise() -> None:

@@ -102,7 +102,7 @@ def test_a_search_that_the_vendor_lacks_is_unsupported_and_asks_nothing() -> Non
         asyncio.run(find_any(shop, NO_SEARCH)),
         asyncio.run(get_order(shop, BY_KEY, "1")),
     ]
-    assert [(page.complete, page.problem) for page in answers] == [(False, "unsupported")] * 4
+    assert [(page.complete, page.problem) for page in answers] == [(False, "undeclared")] * 4
     assert shop.asked == []
 
 
