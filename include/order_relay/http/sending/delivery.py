@@ -3,8 +3,8 @@
 "Not sent" differs from "in doubt" as follows. aiohttp raises ``NOT_SENT_ERRORS`` only while it connects, and
 ``_GuardedRequest.send`` records the moment before the first byte is written. An order is reported as not sent only if
 both agree; every later failure is in doubt, including a kept-alive connection that the server had already closed.
-aiohttp repeats requests on stale connections for idempotent methods only, never a POST; a test verifies this. A PUT may
-be written twice, which changes nothing by its definition.
+aiohttp repeats a PUT or DELETE whose connection was dropped; ``_GuardedRequest`` prevents that, so that every attempt is
+counted.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class LeaseExpiredError(Exception):
 
 
 class _SendGuard:
-    """One POST: the time after which it must not start, and whether its first byte may have been written."""
+    """One attempt: the time after which it must not start, and whether its first byte may have been written."""
 
     __slots__ = ("not_after", "written")
 
@@ -62,13 +62,15 @@ _send_guard: ContextVar[_SendGuard | None] = ContextVar("order_relay_send_guard"
 
 
 class _GuardedRequest(aiohttp.ClientRequest):
-    """Marks a POST as written, or stops it, at the last moment before the first byte."""
+    """Marks an order as written, or stops it, at the last moment before the first byte."""
 
     async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         guard = _send_guard.get()
         if guard is not None:
             if time.monotonic() > guard.not_after:
                 raise LeaseExpiredError
+            if guard.written:  # aiohttp repeats the request
+                raise aiohttp.ServerDisconnectedError
             guard.written = True
         return await super().send(conn)
 

@@ -49,7 +49,7 @@ class DestinationApi:
     ``name``: in messages. ``import_path``: where orders are sent, relative to the base URL; ``{key}`` is replaced by
     the destination key. ``headers``: of every request, besides the content type and the credentials'.
     ``requests_per_minute``: the limit that the vendor documents, for the whole run (0: none). ``idempotent``: see
-    ``Destination.idempotent``; required for other methods than POST, which aiohttp may repeat. ``search``: if orders
+    ``Destination.idempotent``; required for other methods than POST, which proxies may repeat. ``search``: if orders
     can be searched. ``expected_traits``: see ``Destination.expected_traits``.
     """
 
@@ -66,7 +66,7 @@ class DestinationApi:
 
     def __post_init__(self) -> None:
         if self.method != "POST" and not self.idempotent:
-            raise ValueError(f"method {self.method} may be repeated on a stale connection: declare idempotent, or POST")
+            raise ValueError(f"method {self.method} may be repeated by a proxy: declare idempotent, or POST")
 
     def rate(self, requests_per_s: float) -> float:
         """Requests per second for a run: the setting, or the vendor's limit if it is lower (0: unlimited)."""

@@ -94,6 +94,21 @@ async def test_put_by_key(oms: UpsertingOms) -> None:
     assert set(oms.orders) == {"A/1 é"}
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("behaviour", ["cut", "lost"])
+async def test_a_dropped_connection_is_one_attempt(oms: UpsertingOms, method: str, behaviour: str) -> None:
+    """aiohttp would repeat the PUT, on a connection that was kept open and on a new one."""
+    paths = {"POST": "orders/createorder", "PUT": "orders/by-key/{key}"}
+    oms.behaviour["K-2"] = [behaviour]
+    api = upserting_api(method=method, import_path=paths[method])
+    async with upserting_destination(oms, api).session(1) as session:
+        await send(session, "K-1")
+        for attempt in (1, 2):
+            result = await send(session, "K-2")
+            assert (result.outcome, result.code) == (SendOutcome.IN_DOUBT, "ServerDisconnectedError")
+            assert oms.attempts["K-2"] == attempt
+
+
 def test_a_method_that_may_be_repeated_needs_an_idempotent_destination() -> None:
     with pytest.raises(ValueError, match="declare idempotent"):
         upserting_api(method="PUT", idempotent=False)

@@ -35,7 +35,7 @@ class PlainCaller:
     async def acknowledge(self, order_id: int, status: str = "completed") -> int:
         return (await self.call("PUT", f"{LIST}/{order_id}", json={"status": status}))[0]
 
-    async def send(self, key: str = "5001", **members: Any) -> tuple[int, Any, dict[str, str]]:
+    async def send(self, key: str = "5001", *, path: str = "", **members: Any) -> tuple[int, Any, dict[str, str]]:
         address = {"name": "Zoë", "city": "Ede"}
         item = {"sku": "LAMP-9", "quantity": 2, "unitPrice": 10.05}
         body = {
@@ -49,7 +49,7 @@ class PlainCaller:
             "taxAmount": 2,
             "shippingAmount": 5,
         }
-        return await self.call("POST", "/orders/createorder", json=body | members)
+        return await self.call("PUT" if path else "POST", path or "/orders/createorder", json=body | members)
 
 
 @pytest.fixture(autouse=True)

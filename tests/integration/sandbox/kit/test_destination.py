@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from order_relay_sandbox import stand_ins
+
 
 async def test_a_second_import_updates_the_order(plain):
     async with plain(orders=[{"id": 1, "number": "5001", "total": "26.00"}]) as caller:
@@ -102,3 +104,16 @@ async def test_a_lost_answer(plain):
     async with plain(None, {"spoil": [rule]}) as caller:
         assert [(await caller.send(key))[0] for key in "122"] == [200, 502, 200]
         assert caller.sandbox.report()["orders"]["2"]["count"] == 1
+
+
+async def test_an_import_by_put_names_the_key_in_its_path(plain, monkeypatch):
+    declared = stand_ins()["shipstation"]
+    monkeypatch.setattr(declared, "import_method", "PUT")
+    monkeypatch.setattr(declared, "import_path", "/orders/by-key/{key}")
+    async with plain() as caller:
+        for _ in range(2):
+            assert (await caller.send("A/1", path="/orders/by-key/A%2F1"))[0] == 200
+        assert (await caller.send("B", path="/orders/by-key/C"))[1][
+            "message"
+        ] == "orderKey differs from the key in the path"
+        assert (caller.sandbox.report()["imported"], caller.sandbox.report()["orders"]["A/1"]["count"]) == (1, 1)
