@@ -3,7 +3,7 @@
 "Not sent" differs from "in doubt" as follows. aiohttp raises ``NOT_SENT_ERRORS`` only while it connects, and
 ``_GuardedRequest.send`` records the moment before the first byte is written. An order is reported as not sent only if
 both agree; every later failure is in doubt, including a kept-alive connection that the server had already closed.
-aiohttp repeats a PUT or DELETE whose connection was dropped; ``_GuardedRequest`` prevents that, so that every attempt is
+aiohttp repeats a PUT or DELETE whose connection was dropped; ``_GuardedRequest`` prevents that, so that each attempt is
 counted.
 """
 
