@@ -116,7 +116,7 @@ def test_an_operator_settles_when_the_search_cannot(
 ) -> None:
     number = case.key(case.plain(3)[0])
     rule = lost("done" if found else "none", 503, orders=[number])
-    blind = {"search_external_id": "error", "date_from_parameters": [], "date_to_parameters": [], **case.harsh}
+    blind = {"spoil": [{"purpose": "search", "answer": 400}], **case.harsh}
     sandbox.change(case.at_destination(faults=[rule], **blind))
     engine.run("first")
     assert [row["order_number"] for row in command("doubt")["rows"]] == [number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 
 from order_relay_sandbox import stand_ins
@@ -24,8 +25,8 @@ def source(vendor: str) -> SourceSide:
     def generated() -> list[Order]:
         made = declared(declared.switches_model(), Audit(), 0)
         made.generate(MOST, 7)
-        dates = {declared.created_member, declared.modified_member}
-        return [{k: v for k, v in held.document.items() if k not in dates} for held in made.held.values()]
+        dated = declared.window.member  # without it an order is in every window
+        return [{k: v for k, v in held.document.items() if k != dated} for held in made.held.values()]
 
     written = f"source {declared.acknowledge_method}"
     return SourceSide(
@@ -34,7 +35,7 @@ def source(vendor: str) -> SourceSide:
         examples=lambda: [(order, "imported") for order in generated()[:EXAMPLES]],
         plain=lambda count: generated()[::-1][:count],
         newer=lambda order: {**order, text: f"{order.get(text) or ''} again"},
-        twin=lambda order, n: {**order, declared.id_member: 5_000_000 + n, number: str(5_000_000 + n)},
+        twin=lambda order, n: {**copy.deepcopy(order), declared.id_member: 5_000_000 + n, number: str(5_000_000 + n)},
         key=lambda order: str(order[number]),
         text=text,
         acknowledged_at="acknowledge",

@@ -46,6 +46,8 @@ def test_orders_of_a_plain_source(config: Path) -> None:
     side = plain_case.source("sample")
     orders = [order for order, end in side.examples() if end == "imported"] + side.plain(3)
     orders += [side.twin(orders[0], 1), side.newer(orders[1])]
+    assert orders[-2]["billing"] is not orders[0]["billing"], "a trial may spoil a twin"
+    assert {"date_created_gmt", "date_modified_gmt"} & orders[0].keys() == {"date_created_gmt"}
     sandbox = Sandbox({}, orders, sources=["sample"])
     report = sandbox.report()
     assert report["offered"] == len(orders) - 1  # the newer one has the same id

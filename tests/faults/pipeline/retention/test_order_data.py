@@ -44,7 +44,7 @@ def company(
 ) -> Iterator[Callable[..., Engine]]:
     """A company after two runs; the function creates its engine in a folder."""
     case: Case = request.param
-    home, orders = tmp_path_factory.mktemp("company"), [order for order, _ in case.examples()]
+    home, orders = tmp_path_factory.mktemp("company"), [*(order for order, _ in case.examples()), *case.plain(1)]
 
     def engine_in(folder: Path) -> Engine:
         return Engine(folder, case.connect(vendors.url), pipeline=case.pipeline, settings=case.settings)
@@ -52,6 +52,7 @@ def company(
     with serve_in_thread(case.at_destination(**case.harsh), orders, sources=[case.source_side]) as vendors:
         made = engine_in(home)
         made.run("first")
+        vendors.offer([case.changed(orders[-1])])  # is held
         made.run("second")  # acknowledges what the first could not yet
         made.wiring.close()
 
