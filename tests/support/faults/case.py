@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -39,6 +40,7 @@ class SourceSide:
     ``examples()``: one order of each kind, with the state that it ends in. ``plain(n)``: n orders that are imported.
     ``newer(order)``: how its buyer changes his mind, in a further version where the source has such, else in the order
     itself. ``twin(order, number)``: another order of the same content.
+    ``now(order)``: the order as the source dates it if it is offered now; where the stand-in does that, itself.
     ``text``: a member that holds free words. ``fixed``: members by which the sandbox itself finds an order.
     ``key(order)``: the external id at the destination.
     ``acknowledged_at``, ``acknowledged_by``: the sandbox endpoint of acknowledgements, and their failpoint.
@@ -54,6 +56,7 @@ class SourceSide:
     newer: Callable[[Order], Order] = field(repr=False)
     twin: Callable[[Order, int], Order] = field(repr=False)
     key: Callable[[Order], str] = field(repr=False)
+    now: Callable[[Order], Order] = field(default=lambda order: order, repr=False)
     text: str
     acknowledged_at: str
     acknowledged_by: str
@@ -65,31 +68,61 @@ class SourceSide:
     envelopes: tuple[str, ...] = ()
 
 
+VISIBLE_S = 0.7
+"""How late a destination of the trials shows its orders, if it shows them late."""
+
+LOST_ANSWERS: tuple[str | int, ...] = ("cut", "cut_body", "hang", 408, 409, 500, 502, 503, 504, "empty", "html")
+"""How an answer to an import is lost at any destination."""
+
+
 @dataclass(frozen=True)
+class Search:
+    """``switches`` of the destination, ``extra`` of its connection; ``clear``: every outcome can be determined."""
+
+    switches: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    clear: bool = True
+    rules: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DestinationSide:
     """What a fault suite has to know of one destination.
 
     ``vendor``: the stand-in's name. ``fields``: of the connection, so that trials need not wait. ``harsh``: switches
-    with which it accepts duplicates, so that only our side can prevent them.
+    with which it accepts duplicates, so that only our side can prevent them; none where an import updates the order
+    with its key. ``duplicates``: switches for each way in which it may treat an order that it has already.
+    ``answers``: how an answer to an import gets lost. ``searches``: the kinds of search it may have. ``lies``:
+    switches with which its search gives wrong results.
     """
 
     vendor: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     harsh: Mapping[str, Any] = field(default_factory=dict)
+    duplicates: tuple[Mapping[str, Any], ...] = ({},)
+    answers: tuple[str | int, ...] = LOST_ANSWERS
+    searches: Mapping[str, Search] = field(repr=False)
+    lies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case(SourceSide):
-    """One pair of a source and a destination, and the pipeline between them."""
+    """One pair of a source and a destination, and the pipeline between them.
+
+    ``connections``: the ids of the two connections in the pipeline's file. ``installed()``: a context in which this
+    process finds the vendors and the pipeline; by default it finds them anyway.
+    """
 
     pipeline: str
+    connections: tuple[str, str]
     destination: DestinationSide
+    installed: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, repr=False)
 
     @classmethod
-    def of(cls, pipeline: str, source: SourceSide, destination: DestinationSide) -> Case:
-        """The pair of these sides."""
+    def of(cls, source: SourceSide, **pair: Any) -> Case:
+        """The pair of this source with the rest of a pair."""
         shared = {side.name: getattr(source, side.name) for side in fields(SourceSide)}
-        return cls(pipeline=pipeline, destination=destination, **shared)
+        return cls(**shared, **pair)
 
     @property
     def name(self) -> str:
@@ -113,9 +146,10 @@ class Case(SourceSide):
 
     def connect(self, url: str, source: Mapping[str, Any] | None = None, **extra: Any) -> dict[str, Connection]:
         """The connections; ``source``: fields of the source's, ``extra`` of the destination's."""
+        at_source, at_destination = self.connections
         made = (
-            connection(self.vendor, url, {**self.fields, **(source or {})}),
-            connection(self.destination.vendor, url, {**self.destination.fields, **extra}),
+            connection(self.vendor, url, {**self.fields, **(source or {})}, at_source),
+            connection(self.destination.vendor, url, {**self.destination.fields, **extra}, at_destination),
         )
         return {c.conn_id: c for c in made}
 
@@ -142,9 +176,9 @@ def lost(effect: str, answer: str | int, **which: Any) -> dict[str, Any]:
     return {"at": "import", "effect": effect, "answer": answer, **which}
 
 
-def connection(vendor: str, url: str, extra: Mapping[str, Any]) -> Connection:
+def connection(vendor: str, url: str, extra: Mapping[str, Any], conn_id: str = "") -> Connection:
     """The connection to a stand-in at ``url``, with further extra fields; a ``password`` replaces the account's."""
     found = Sandbox().connections(url)[vendor]
     extra = {**found["extra"], **extra}
     password = extra.pop("password", found["password"])
-    return Connection(f"{vendor}_default", found["host"], found["login"], password, extra=extra)
+    return Connection(conn_id or f"{vendor}_default", found["host"], found["login"], password, extra=extra)

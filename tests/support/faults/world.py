@@ -30,16 +30,29 @@ from order_relay.orders.messages import RunContext
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.report.report import write_report
 from order_relay_sandbox import ThreadedSandbox, running, serve_in_thread
+from order_relay_sandbox.stand_in import RawOrder
 from tests.support import engine as engine_module
 from tests.support import speedups as quicker
 from tests.support.engine import Engine
 from tests.support.faults.case import UNSEEN, Case
-from tests.support.faults.cases import named
+from tests.support.faults.cases import CASES, SAMPLE_CASES, named
 
 LEASE_S = 0.3
 OPTIONS = {"lease_s": LEASE_S, "max_wait_s": 3.0, "settle_patience_s": 4.0}
 RUNS = 12
 UNQUIET = ("received", "ready", "sending", "in_doubt")
+
+
+class _Offering(ThreadedSandbox):
+    """Offers orders as the source dates them at that time."""
+
+    def __init__(self, url: str, case: Case) -> None:
+        super().__init__(url)
+        self._now = case.now
+
+    def offer(self, orders: Iterable[RawOrder], kind: str = "offered", source: str = "") -> int:
+        dated = [self._now(dict(order)) if isinstance(order, Mapping) else order for order in orders]
+        return super().offer(dated, kind, source)
 
 
 class World:
@@ -74,7 +87,7 @@ class World:
         self.url = os.read(read_end, 200).decode()
         os.close(read_end)
         try:
-            yield ThreadedSandbox(self.url)
+            yield _Offering(self.url, self.case)
         finally:
             os.close(hold)
             os.waitpid(pid, 0)
@@ -154,6 +167,7 @@ class World:
                 if states.get(i, UNSEEN) not in state.split(" or ") and i not in doubt
             ],
             "doubled": [*seen["doubled"], *_versions_twice(seen["offers"])],
+            "totals": sandbox.pair(self.case.source_side, self.case.destination_side)["totals_differ"],
             "in_doubt": doubt,
             "early": seen["acknowledged_early"],
             "forbidden": [*seen["imported_forbidden"], *seen.get(self.case.source_side, {}).get("put_back", [])],
@@ -191,7 +205,7 @@ def _count_mismatches(stored: Mapping[str, int], engine: Engine, imported: int, 
 
 def faults_of(verdict: Mapping[str, Any], *, doubt: bool = False, unacknowledged: bool = False) -> dict[str, Any]:
     """The entries of a verdict that are failures. ``doubt``: orders may be left in doubt."""
-    names = ["lost", "doubled", "early", "forbidden", "breaches"]
+    names = ["lost", "doubled", "totals", "early", "forbidden", "breaches"]
     names += [] if doubt else ["in_doubt"]
     names += [] if unacknowledged or doubt else ["unacknowledged"]
     return {name: verdict[name] for name in names if verdict[name]}
@@ -231,8 +245,9 @@ async def _vendors(case: Case, scenario: Mapping[str, Any], orders: list[Any], w
 @contextmanager
 def world(params: Mapping[str, Any]) -> Iterator[World]:
     """The trial that ``params`` describe: ``case``, ``ledger_url`` (default: a SQLite file), ``extra``."""
-    with tempfile.TemporaryDirectory(prefix="order-relay-trial-") as place:
-        yield World(named(params["case"]), Path(place), params.get("ledger_url", ""), params.get("extra"))
+    case = named(params["case"])
+    with case.installed(), tempfile.TemporaryDirectory(prefix="order-relay-trial-") as place:
+        yield World(case, Path(place), params.get("ledger_url", ""), params.get("extra"))
 
 
 _warm: dict[str, bytes] = {}
@@ -240,8 +255,6 @@ _warm: dict[str, bytes] = {}
 
 def warm_up() -> None:
     """Make one complete run before the first fork, so that imports, schemas and migrations are loaded once."""
-    from tests.support.faults.cases import CASES
-
     VendorFormat.load = lru_cache(VendorFormat.load)  # type: ignore[method-assign]
     quicker.settle()
     with tempfile.TemporaryDirectory() as place:
@@ -249,7 +262,7 @@ def warm_up() -> None:
         _warm["empty ledger"] = Path(place, "ledger.sqlite").read_bytes()
     # every trial's ledger is a copy of a migrated one
     engine_module.migrate = lambda url: ""  # type: ignore[attr-defined]
-    for case in CASES:
+    for case in (*CASES, *SAMPLE_CASES):
         case.plain(25)
         with (
             world({"case": case.name}) as here,

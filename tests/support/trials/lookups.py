@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -12,34 +11,9 @@ from order_relay.errors import OrderRelayError
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.runs import start
 from tests.support.engine import Engine
+from tests.support.faults.case import Case
 from tests.support.faults.world import faults_of, world
 
-LIES: Mapping[str, Mapping[str, Any]] = {
-    "none": {},
-    "first id only": {"search_terms": "first"},
-    "last id only": {"search_terms": "last"},
-    "ends only": {"search_terms": "ends"},
-    "first two ids": {"search_terms": "first_two"},
-    "every second id": {"search_terms": "every_second"},
-    "list cut": {"search_terms": "short"},
-    "at most two rows, the oldest": {"search_most_rows": 2, "search_order": "oldest"},
-    "at most two rows, the newest": {"search_most_rows": 2},
-    "one row for each id": {"search_one_per_id": True},
-    "shuffled": {"search_order": "shuffled"},
-    "pages ignored": {"search_pages": "ignored"},
-    "total of the page": {"search_total": "of_page"},
-    "total too high": {"search_total": "too_high"},
-    "any manufacturer": {"search_manufacturer": "ignored"},
-    "rows name no manufacturer": {"rows_carry_manufacturer": False},
-    "nothing names a manufacturer": {"rows_carry_manufacturer": False, "order_carries_manufacturer": False},
-    "rows without external id": {"rows_carry_external_id": False},
-    "little is shown": {"rows_carry_total": False, "order_shows": "little"},
-    "ids ignored": {"search_external_id": "ignored"},
-    "ids refused": {"search_external_id": "error"},
-    "404 with code 5002": {"no_match": "not_found"},
-    "empty body": {"no_match": "empty_body"},
-    "shifts while it is paged": {"shifting_pages": True},
-}
 ORDERS, BEFORE = 12, 7
 
 
@@ -51,7 +25,7 @@ def forget(params: dict[str, Any]) -> dict[str, Any]:
         with here.sandbox(case.at_destination(), orders) as sandbox:
             _send(here.engine(), "first", BEFORE)
             before = len(sandbox.report()["orders"])
-            sandbox.change(case.at_destination(**{**case.harsh, **LIES[params["lie"]]}))
+            sandbox.change(case.at_destination(**{**case.harsh, **case.destination.lies[params["lie"]]}))
             here.ledger_url = ""
             engine = here.engine(here.another_ledger("second"))
             for number in range(3):
@@ -82,6 +56,6 @@ def _send(engine: Engine, run: str, limit: int | None = None) -> None:
             engine.load(ctx, chunk)
 
 
-def product() -> list[dict[str, Any]]:
+def product(case: Case) -> list[dict[str, Any]]:
     """Every lie."""
-    return [{"lie": lie} for lie in LIES]
+    return [{"lie": lie} for lie in case.destination.lies]

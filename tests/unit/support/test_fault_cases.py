@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from order_relay_sandbox import Sandbox
+from order_relay_sandbox import Sandbox, stand_ins
 from tests.support.faults import cases, plain_case
-from tests.support.faults.cases import CASES
-from tests.vendors.sample import VENDORS
+from tests.support.faults.cases import CASES, SAMPLE_CASES, named
+from tests.vendors.sample import CONFIG, VENDORS
 
 PIPELINE = "source: {{vendor: {}}}\ndestination: {{vendor: {}}}\n"
 
@@ -39,7 +39,17 @@ def test_pairs_of_plain_and_other_vendors(config: Path) -> None:
     case = found["sample-shipstation"]
     shop, shipping = case.connect("http://h", {"password": "other"}, visible_after_s=1).values()
     assert (shop.password, shop.extra["token_url"]) == ("other", "http://h/wp-json/oauth/token")
-    assert shipping.extra == {"timeout_s": 1.0, "visible_after_s": 1}
+    assert shipping.extra == {"timeout_s": 1.0, "visible_after_s": 1, "requests_per_minute": 0}
+
+
+def test_the_sample_pairs_are_found_only_while_they_are_installed() -> None:
+    names = {case.pipeline: case.name for case in SAMPLE_CASES}
+    assert names == {path.stem: path.stem.replace("_to_", "-") for path in CONFIG.glob("*.yaml")}
+    assert "sample" not in stand_ins()
+    case = named("sample-sample")
+    with case.installed():
+        assert "sample" in stand_ins()
+        assert list(case.connect("http://h")) == ["sample_default", "sample_target"]
 
 
 def test_orders_of_a_plain_source(config: Path) -> None:

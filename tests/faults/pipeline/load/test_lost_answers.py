@@ -16,7 +16,7 @@ from tests.support.trials.lost_answers import EFFECTS, sample
 
 @pytest.mark.parametrize("effect", EFFECTS)
 def test_lost_answers(case: Case, forks: Forks, effect: str) -> None:
-    trials = [{"case": case.name, **trial} for trial in share(case, sample()) if trial["effect"] == effect]
+    trials = [{"case": case.name, **trial} for trial in share(case, sample(case)) if trial["effect"] == effect]
     results = forks.run("lost_answers:lose", trials)
     assert [(r["search"], r["effect"], r["faults"]) for r in results if r["faults"]] == []
     assert all(r["verdict"]["stored"] >= r["tried"] for r in results if r["effect"] != "none")
