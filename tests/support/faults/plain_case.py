@@ -14,15 +14,16 @@ from tests.support.faults.case import VISIBLE_S, DestinationSide, Order, Search,
 EXAMPLES, MOST = 5, 60
 BROKEN = ("cut", "cut_body", "hang", "empty", "html", "500", "302", "429", "404")
 
-# under none of them an order stays in doubt: it can be sent again under the same key
+# ``clear`` is what holds for every destination: an idempotent one leaves no order in doubt, whatever its search
 SEARCHES = {
     "by key": Search(),
     "finds longer keys, too": Search({"search": "prefix"}),
-    "finds every order": Search({"search": "ignored"}),
+    "finds every order": Search({"search": "ignored"}, clear=False),
     "results visible late": Search({"visible_after_s": VISIBLE_S}),
-    "search fails": Search(rules=({"at": "search", "answer": 503},)),
-    "search fails now and then": Search(rules=({"at": "search", "answer": "cut", "every": 3},)),
+    "search fails": Search(rules=({"at": "search", "answer": 503},), clear=False),
+    "search fails now and then": Search(rules=({"at": "search", "answer": "cut", "every": 3},), clear=False),
 }
+NO_SEARCH = {"none": Search(clear=False)}
 
 
 def source(vendor: str) -> SourceSide:
@@ -69,4 +70,4 @@ def destination(vendor: str) -> DestinationSide:
     if not issubclass(declared, PlainDestination):
         raise TypeError(f"{vendor}: its stand-in is no PlainDestination, so it needs a module {vendor}_case.py")
     fields = {"timeout_s": 1.0, "visible_after_s": 0.0, "requests_per_minute": 0}
-    return DestinationSide(vendor=vendor, fields=fields, searches=SEARCHES if declared.searches else {"none": Search()})
+    return DestinationSide(vendor=vendor, fields=fields, searches=SEARCHES if declared.searches else NO_SEARCH)
