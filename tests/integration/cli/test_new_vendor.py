@@ -47,7 +47,7 @@ def test_the_new_vendor_works_in_a_repository_of_its_own(
     }
     left = re.compile(r"@[A-Z_]+@")
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and left.search(path.read_text())]
-    tests = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
+    tests = run(tmp_path, "-m", "pytest", "-q", "-n2", "-p", "no:cacheprovider", "tests")
     assert int(re.findall(r"(\d+) passed", tests)[0]) > 20, "the contract suite was run"
     folders = {f"ORDER_RELAY_{name.upper()}": str(tmp_path / name) for name in ("vendors", "config")}
     assert f"ORDER_RELAY_VENDORS={folders['ORDER_RELAY_VENDORS']}" in result.output
