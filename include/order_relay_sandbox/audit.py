@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 
@@ -235,21 +235,30 @@ def _versions_doubled(offers: Sequence[Offer], stored: Mapping[str, Any]) -> lis
 
 
 def _totals_differ(offers: Sequence[Offer], stored: Mapping[str, Sequence[Stored]]) -> dict[str, dict[str, list[str]]]:
-    """By external id: totals offered and stored, where these differ and both are known."""
+    """By external id: totals offered and stored, where these differ and both are known.
+
+    A total that is not a number, as hostile orders have, is not known.
+    """
     offered: dict[str, set[Decimal]] = defaultdict(set)
     for offer in offers:
-        if offer.total is not None:
-            offered[offer.external_id].add(_decimal(offer.total))
+        if (total := _decimal(offer.total)) is not None:
+            offered[offer.external_id].add(total)
     found = {}
     for key, orders in stored.items():
-        there = {_decimal(order.total) for order in orders if order.total is not None}
+        there = {total for order in orders if (total := _decimal(order.total)) is not None}
         if offered[key] and there - offered[key]:
             found[key] = {"offered": _texts(offered[key]), "stored": _texts(there)}
     return found
 
 
-def _decimal(cents: int | str) -> Decimal:
-    return Decimal(cents).scaleb(-2)
+def _decimal(cents: int | str | None) -> Decimal | None:
+    if cents is None:
+        return None
+    try:
+        found = Decimal(cents).scaleb(-2)
+    except (InvalidOperation, ValueError, TypeError):
+        return None
+    return found if found.is_finite() else None
 
 
 def _texts(amounts: set[Decimal]) -> list[str]:
