@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from order_relay import vendors
+from order_relay.airflow.doctor.checks import Severity
+from order_relay.airflow.doctor.vendor_folders import vendor_folders
 from order_relay.airflow.provider import connection_forms
-from order_relay.cli.doctor.checks import Severity
-from order_relay.cli.doctor.vendor_folders import vendor_folders
 from order_relay.errors import ConfigurationError
 
 SHIPPED = Path(vendors.__file__).parent

@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 
 from order_relay import COMMAND, __version__
-from order_relay.cli import bulk, decisions, order, queues, report
+from order_relay.airflow.installation import Installation
+from order_relay.cli import bulk, decisions, doctor, order, queues, report
 from order_relay.cli.admin import baseline, ledger, new_vendor, reconciliation, retention, serve
-from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor import command
 from order_relay.cli.fulfilment import order_statuses, shipment_entry, webhooks, write_back
 from order_relay.cli.output import EXIT_USAGE, output_stream, print_line, printable, reserve_stdout
 from order_relay.errors import OrderRelayError
@@ -60,7 +59,7 @@ app.command("discard")(bulk.discard)
 app.command("baseline")(baseline.baseline)
 app.command("reconcile")(reconciliation.reconcile)
 app.command("retention")(retention.retention)
-app.command("doctor")(command.doctor)
+app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("new-vendor")(new_vendor.new_vendor)
 app.add_typer(ledger.app, name="ledger")

@@ -12,7 +12,7 @@ from order_relay import COMMAND
 from order_relay.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from order_relay.cli.deployment import Installation
+    from order_relay.airflow.installation import Installation
     from order_relay.ledger import Ledger
     from order_relay.ledger.schema.records import WorkItem
 

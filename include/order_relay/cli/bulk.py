@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from order_relay.airflow.installation import Installation
 from order_relay.cli.arguments import require_code, require_pipeline, resolve_number
 from order_relay.cli.decisions import AsJson, Pipeline, Reason, Who, actor_name, require_reason
-from order_relay.cli.deployment import Installation
 from order_relay.cli.output import print_json, print_line, print_table, progress
 from order_relay.cli.queues import parse_time
 from order_relay.errors import ConfigurationError

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from order_relay.airflow.installation import Installation
 from order_relay.cli.arguments import resolve_number
-from order_relay.cli.deployment import Installation
 from order_relay.cli.output import print_json, print_line
 from order_relay.errors import ConfigurationError
 from order_relay.orders.review.choices import EFFECTS, Choice

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from order_relay.cli.deployment import Installation
+from order_relay.airflow.installation import Installation
 from order_relay.cli.output import print_fields, print_json, print_line, print_table, problem_exit
 from order_relay.errors import OrderRelayError
 

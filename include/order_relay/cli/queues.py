@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from order_relay.airflow.installation import Installation
 from order_relay.cli.arguments import require_code, require_pipeline, resolve_number
-from order_relay.cli.deployment import Installation
 from order_relay.cli.output import output_stream, print_json, print_line, print_table
 from order_relay.cli.review_differences import show_reviews
 from order_relay.cli.spreadsheet import save_csv, write_csv

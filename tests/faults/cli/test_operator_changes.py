@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from order_relay.airflow.installation import Installation
 from order_relay.batches import BatchStore
 from order_relay.cli import app as app_module
-from order_relay.cli.deployment import Installation
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.runs import start
 from order_relay_sandbox import ThreadedSandbox, serve_in_thread

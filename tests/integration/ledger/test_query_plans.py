@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from order_relay.airflow.installation import Installation
 from order_relay.airflow.jobs import reviews
 from order_relay.airflow.jobs.reviews import still_open
 from order_relay.batches import BatchStore
-from order_relay.cli.deployment import Installation
 from order_relay.ledger import Ledger
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import metadata

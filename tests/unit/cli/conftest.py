@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from order_relay.airflow.installation import Installation
 from order_relay.batches.store import BatchStore
 from order_relay.batches.writer import BatchWriter
-from order_relay.cli.deployment import Installation
 from order_relay.errors import ValidationIssue
 from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
 from order_relay.orders.messages import Acknowledgement, SendOutcome, SendResult

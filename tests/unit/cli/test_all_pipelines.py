@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from order_relay.airflow.installation import Installation
 from order_relay.airflow.jobs import reconcile
 from order_relay.cli.app import app
-from order_relay.cli.deployment import Installation
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext

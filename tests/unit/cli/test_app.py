@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from order_relay import __version__
+from order_relay.airflow.installation import Installation
 from order_relay.batches.store import BatchStore
 from order_relay.cli import app as app_module
-from order_relay.cli.deployment import Installation
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from tests.support.command_line import as_json, call

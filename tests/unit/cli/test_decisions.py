@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
+from order_relay.airflow.installation import Installation
 from order_relay.batches import BatchStore, BatchWriter
 from order_relay.cli import app as app_module
-from order_relay.cli.deployment import Installation
 from order_relay.connections import Connection
 from order_relay.errors import ConcurrentUpdateError, ConfigurationError, IllegalTransitionError, ValidationIssue
 from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload

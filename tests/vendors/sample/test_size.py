@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from order_relay import vendors
-from order_relay.cli.doctor.checks import Severity
-from order_relay.cli.doctor.vendor_folders import vendor_folders
+from order_relay.airflow.doctor.checks import Severity
+from order_relay.airflow.doctor.vendor_folders import vendor_folders
 from order_relay.errors import ConfigurationError
 from tests.vendors.sample import CONFIG, DAGS, VENDORS
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from order_relay.cli.deployment import Installation, without_password
+from order_relay.airflow.installation import Installation, without_password
 from order_relay.cli.output import print_fields, print_json, print_line, problem_exit, progress
 
 app = typer.Typer(help="Create, migrate, back up and restore the ledger.", no_args_is_help=True, rich_markup_mode=None)

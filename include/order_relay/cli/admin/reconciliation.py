@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from order_relay.airflow.installation import Installation
 from order_relay.cli.decisions import AsJson, Pipeline
-from order_relay.cli.deployment import Installation
 from order_relay.cli.output import EXIT_USAGE, print_json, print_line, print_table, problem_exit, progress
 from order_relay.errors import OrderRelayError
 

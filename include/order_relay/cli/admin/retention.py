@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from order_relay.airflow.installation import Installation
 from order_relay.cli.decisions import AsJson, Pipeline
-from order_relay.cli.deployment import Installation
 from order_relay.cli.output import EXIT_USAGE, print_json, print_line, problem_exit
 from order_relay.errors import ConfigurationError
 

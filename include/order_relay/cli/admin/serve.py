@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor.endpoints import check_endpoint, endpoint_modules
+from order_relay.airflow.doctor.endpoints import check_endpoint, endpoint_modules
+from order_relay.airflow.installation import Installation
 from order_relay.cli.output import output_stream, print_line
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from order_relay.cli.deployment import Installation
+from order_relay.airflow.installation import Installation
 from order_relay.cli.output import print_json, print_line, print_table
 from order_relay.errors import ConfigurationError
 from order_relay.vendors import vendor_module, vendor_names

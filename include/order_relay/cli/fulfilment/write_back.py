@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from order_relay.airflow.installation import Installation
 from order_relay.cli.decisions import AsJson, Who, actor_name, require_reason
-from order_relay.cli.deployment import Installation
 from order_relay.cli.output import print_json, print_line, print_table
 from order_relay.errors import ConfigurationError
 from order_relay.orders.messages import RunContext

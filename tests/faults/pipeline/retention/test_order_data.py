@@ -15,9 +15,9 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from order_relay.airflow.installation import Installation
 from order_relay.batches import BatchStore
 from order_relay.cli import app as app_module
-from order_relay.cli.deployment import Installation
 from order_relay.errors import ValidationIssue
 from order_relay.ledger.reporting.retention import REMOVED_BODY
 from order_relay.orders.messages import RunContext

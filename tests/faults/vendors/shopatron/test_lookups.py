@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from order_relay.cli.doctor import vendor_probes
-from order_relay.cli.doctor.checks import Severity, run_guarded
+from order_relay.airflow.doctor import vendor_probes
+from order_relay.airflow.doctor.checks import Severity, run_guarded
 from order_relay.errors import ConfigurationError, OrderRelayError
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.runs import start

@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from order_relay.airflow.installation import Installation
 from order_relay.cli import app as app_module
-from order_relay.cli.deployment import Installation
 from order_relay.pipeline.lookup.diff import DiscrepancyKind, ReconciliationReport
 from order_relay.pipeline.lookup.reconcile import reconcile
 from order_relay_sandbox import ThreadedSandbox, serve_in_thread

@@ -11,9 +11,9 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner, Result
 
+from order_relay.airflow.installation import Installation
 from order_relay.batches import BatchStore
 from order_relay.cli import app as app_module
-from order_relay.cli.deployment import Installation
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from order_relay.airflow.installation import Installation
 from order_relay.batches import BatchStore
 from order_relay.cli import app as app_module
 from order_relay.cli import arguments
-from order_relay.cli.deployment import Installation
 from order_relay.errors import ConfigurationError, IllegalTransitionError
 from order_relay.ledger import Ledger
 from order_relay.orders.fulfilment.shipment_progress import Shipment

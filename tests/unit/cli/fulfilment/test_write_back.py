@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
+from order_relay.airflow.installation import Installation
 from order_relay.cli import app as app_module
-from order_relay.cli.deployment import Installation
 from order_relay.errors import ValidationIssue
 from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
 from order_relay.ledger.schema.records import UnreadRules

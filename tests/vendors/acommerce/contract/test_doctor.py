@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor.checks import CheckResult, Severity
-from order_relay.cli.doctor.status_accounts import status_accounts
+from order_relay.airflow.doctor.checks import CheckResult, Severity
+from order_relay.airflow.doctor.status_accounts import status_accounts
+from order_relay.airflow.installation import Installation
 from order_relay.errors import ConfigurationError
 from order_relay.pipeline.settings.status_account import FetchSettings, load_status
 

@@ -14,8 +14,8 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner, Result
 
+from order_relay.airflow.installation import Installation
 from order_relay.cli import app as app_module
-from order_relay.cli.deployment import Installation
 from order_relay.endpoints.app import create_app
 from order_relay.endpoints.dependencies import Deployment
 

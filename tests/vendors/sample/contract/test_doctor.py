@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from order_relay.cli.deployment import Installation
+from order_relay.airflow.installation import Installation
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from order_relay.airflow.dags import ACTIVE_FROM_START
+from order_relay.airflow.doctor import airflow_state, storage
+from order_relay.airflow.doctor.checks import Severity
+from order_relay.airflow.installation import Installation
 from order_relay.airflow.metadata import database, stored_values
-from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor import airflow_state, storage
-from order_relay.cli.doctor.checks import Severity
 from order_relay.errors import TransientError
 from order_relay.pipeline.runs.stop_switch import StopSwitch, read_switch
 

@@ -9,12 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from order_relay import COMMAND
-from order_relay.cli.doctor.checks import CheckResult, ok, run_guarded, warn
+from order_relay.airflow.doctor.checks import CheckResult, ok, run_guarded, warn
 from order_relay.errors import ConfigurationError
 from order_relay.vendors import vendor_module, vendor_names
 
 if TYPE_CHECKING:
-    from order_relay.cli.deployment import Installation
+    from order_relay.airflow.installation import Installation
     from order_relay.pipeline.settings.status_account import FetchSettings
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor.checks import CheckResult, fail, ok, warn
+from order_relay.airflow.doctor.checks import CheckResult, fail, ok, warn
+from order_relay.airflow.installation import Installation
 from order_relay.errors import TransientError
 
 WITHOUT: Mapping[str, str] = {

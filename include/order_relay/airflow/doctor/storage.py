@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from order_relay import COMMAND
-from order_relay.cli.deployment import Installation, without_password
-from order_relay.cli.doctor.checks import CheckResult, fail, ok, run_guarded, warn
+from order_relay.airflow.doctor.checks import CheckResult, fail, ok, run_guarded, warn
+from order_relay.airflow.installation import Installation, without_password
 from order_relay.errors import ConfigurationError
 from order_relay.pipeline.settings.locations import IN_AIRFLOW_HOME, airflow_home, config_folder, packaged_folder
 

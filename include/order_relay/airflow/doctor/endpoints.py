@@ -7,12 +7,12 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from order_relay.cli.doctor.checks import CheckResult, Severity, run_guarded
+from order_relay.airflow.doctor.checks import CheckResult, Severity, run_guarded
 from order_relay.errors import ConfigurationError
 from order_relay.vendors import vendor_module, vendor_names
 
 if TYPE_CHECKING:
-    from order_relay.cli.deployment import Installation
+    from order_relay.airflow.installation import Installation
 
 
 def endpoint_modules() -> Iterator[ModuleType]:

@@ -1,66 +1,16 @@
-"""``doctor``: check every connection and setting."""
+"""All of doctor's checks, in the order in which an operator should fix what they find."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Annotated
-
-import typer
 
 from order_relay import COMMAND
-from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor import airflow_state, endpoints, status_accounts, storage, vendor_folders
-from order_relay.cli.doctor.checks import CheckResult, Severity, ok, run_guarded
-from order_relay.cli.output import print_json, print_line, problem_exit
+from order_relay.airflow.doctor import airflow_state, endpoints, status_accounts, storage, vendor_folders
+from order_relay.airflow.doctor.checks import CheckResult, Severity, ok, run_guarded
+from order_relay.airflow.installation import Installation
 
 _FIX_CONNECTION = "edit this connection (Admin > Connections, or AIRFLOW_CONN_...)"
-_STYLES = {Severity.OK: "green", Severity.SKIP: "dim", Severity.WARN: "yellow", Severity.FAIL: "bold red"}
-
-
-def doctor(
-    pipeline: Annotated[str | None, typer.Option(help="Check only the vendors of this pipeline.")] = None,
-    vendors: Annotated[
-        bool, typer.Option("--vendors/--no-vendors", help="Also query the vendors; read-only, acknowledges nothing.")
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
-    """Check every connection and setting. Exit code 1 if a run would fail."""
-    findings: list[CheckResult] = []
-    for finding in skip_repeated_causes(run_checks(Installation(), pipeline, vendors=vendors)):
-        findings.append(finding)
-        if not as_json:
-            _show(finding)
-    failed = sum(finding.level is Severity.FAIL for finding in findings)
-    warned = sum(finding.level is Severity.WARN for finding in findings)
-    if as_json:
-        print_json({"ok": not failed, "errors": failed, "warnings": warned, "findings": findings})
-    else:
-        print_line(f"{_count(failed, 'error')}, {_count(warned, 'warning').lower()}", "bold red" if failed else "")
-    if failed:
-        raise problem_exit()
-
-
-def skip_repeated_causes(findings: Iterable[CheckResult]) -> Iterator[CheckResult]:
-    """Report each cause once: a check that fails for the same reason as an earlier one becomes ``skip``."""
-    causes: dict[str, str] = {}
-    for finding in findings:
-        earlier = causes.get(finding.found) if finding.level is Severity.FAIL else None
-        if earlier is not None and earlier != finding.check:
-            yield CheckResult(Severity.SKIP, finding.check, f"not checked: same cause as {earlier!r}")
-            continue
-        if finding.level is Severity.FAIL:
-            causes.setdefault(finding.found, finding.check)
-        yield finding
-
-
-def _count(of: int, what: str) -> str:
-    return f"{of or 'No'} {what}{'' if of == 1 else 's'}"
-
-
-def _show(finding: CheckResult) -> None:
-    advice = f" -> {finding.advice}" if finding.advice else ""
-    print_line(f"{finding.level.value:<4}  {finding.check}: {finding.found}{advice}", _STYLES[finding.level])
 
 
 def run_checks(installation: Installation, pipeline: str | None, *, vendors: bool) -> Iterator[CheckResult]:
@@ -87,7 +37,7 @@ def run_checks(installation: Installation, pipeline: str | None, *, vendors: boo
 
 def _dags(installation: Installation) -> Iterator[CheckResult]:
     """DAGs that send nothing, and those of the pipelines and status accounts in use."""
-    from order_relay.cli.doctor import vendor_probes  # imports the ledger, which other commands may not need
+    from order_relay.airflow.doctor import vendor_probes  # imports the ledger, which other commands may not need
 
     used = [name for name in sorted(installation.pipelines) if vendor_probes.in_use(installation, name)]
     yield from airflow_state.dags(installation, [*used, *status_accounts.in_use(installation)])
@@ -95,7 +45,7 @@ def _dags(installation: Installation) -> Iterator[CheckResult]:
 
 def _vendor_checks(installation: Installation, pipeline: str | None) -> Iterator[CheckResult]:
     """Each vendor account of the pipelines once, then the consistency of each pipeline's mappings."""
-    from order_relay.cli.doctor import vendor_probes  # imports the ledger, which other commands may not need
+    from order_relay.airflow.doctor import vendor_probes  # imports the ledger, which other commands may not need
 
     seen: set[str] = set()
     named = installation.chosen(pipeline)
@@ -117,3 +67,16 @@ def _vendor_checks(installation: Installation, pipeline: str | None) -> Iterator
     for name in sorted(set(valid) - set(used)) if used and not named else ():
         connection = installation.pipelines[name].source.connection
         yield ok(f"pipeline {name}", f"not in use: never ran, and connection {connection!r} is not defined")
+
+
+def skip_repeated_causes(findings: Iterable[CheckResult]) -> Iterator[CheckResult]:
+    """Report each cause once: a check that fails for the same reason as an earlier one becomes ``skip``."""
+    causes: dict[str, str] = {}
+    for finding in findings:
+        earlier = causes.get(finding.found) if finding.level is Severity.FAIL else None
+        if earlier is not None and earlier != finding.check:
+            yield CheckResult(Severity.SKIP, finding.check, f"not checked: same cause as {earlier!r}")
+            continue
+        if finding.level is Severity.FAIL:
+            causes.setdefault(finding.found, finding.check)
+        yield finding

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from order_relay.cli.doctor.checks import CheckResult, fail, ok, warn
+from order_relay.airflow.doctor.checks import CheckResult, fail, ok, warn
 from order_relay.vendors import VENDORS_VARIABLE, folder_problems, outside_vendors, vendor_module
 
 _ENGINE = (

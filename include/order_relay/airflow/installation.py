@@ -1,4 +1,4 @@
-"""The installation a command works on. Parts are opened on first use, so a command needs only what it uses."""
+"""The installation that commands and the order desk work on. Parts are opened on first use."""
 
 from __future__ import annotations
 

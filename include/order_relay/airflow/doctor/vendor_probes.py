@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from order_relay import COMMAND
-from order_relay.cli.doctor.checks import CheckResult, Severity, fail, ok, warn
+from order_relay.airflow.doctor.checks import CheckResult, Severity, fail, ok, warn
 from order_relay.errors import OrderRelayError
 from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.messages import SearchResult, Selection
@@ -28,7 +28,7 @@ from order_relay.times import utc_text
 from order_relay.vendors import optional_module
 
 if TYPE_CHECKING:
-    from order_relay.cli.deployment import Installation
+    from order_relay.airflow.installation import Installation
     from order_relay.pipeline.ports import Destination, DestinationSession, Source
 
 KnownOrders = Sequence[PositiveControl]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from order_relay.cli.deployment import Installation
-from order_relay.cli.doctor.checks import CheckResult, Severity
-from order_relay.cli.doctor.endpoints import check_endpoint, endpoint_modules
+from order_relay.airflow.doctor.checks import CheckResult, Severity
+from order_relay.airflow.doctor.endpoints import check_endpoint, endpoint_modules
+from order_relay.airflow.installation import Installation
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
 

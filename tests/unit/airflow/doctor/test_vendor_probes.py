@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from order_relay.cli.doctor import vendor_probes
-from order_relay.cli.doctor.checks import CheckResult, Severity, run_guarded
+from order_relay.airflow.doctor import vendor_probes
+from order_relay.airflow.doctor.checks import CheckResult, Severity, run_guarded
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError, SourceAuthError
 from order_relay.ledger.schema.records import PositiveControl
