@@ -17,6 +17,7 @@ from order_relay.ledger.fulfilment.status_history import StatusHistory
 from order_relay.ledger.fulfilment.status_queries import Statuses
 from order_relay.ledger.fulfilment.status_reads import StatusReads
 from order_relay.ledger.fulfilment.status_refusals import StatusRefusals
+from order_relay.ledger.operators.activity import OperatorActivity
 from order_relay.ledger.operators.bulk import BulkDecisions
 from order_relay.ledger.operators.decisions import Decisions
 from order_relay.ledger.reporting.accounting import Accounting
@@ -69,6 +70,7 @@ class Ledger:
         self.preflight = PreflightChecks(database)
         self.decisions = Decisions(database)
         self.bulk = BulkDecisions(database)
+        self.activity = OperatorActivity(database)
         self.acknowledgements = Acknowledgements(database)
         self.feedback = Feedback(database)
         self.cancellations = Cancellations(database)

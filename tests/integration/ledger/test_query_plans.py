@@ -32,7 +32,7 @@ CASE = named("supercat-shopatron")
 ORDERS = 20_000
 GROWING = frozenset(
     {"submission", "event", "attempt", "lookup", "refusal", "settlement", "batch", "run", "feedback", "shipment"}
-    | {"status_event", "status_order"}
+    | {"status_event", "status_order", "operator_action"}
 )
 """Tables that grow with history."""
 

@@ -1,6 +1,7 @@
 """Data of settled orders that may be removed, and data that open orders need.
 
-Identities, states, events and hashes are never removed. An order is settled for retention if all of this holds:
+Identities, states, events, hashes, and who did what and when are never removed. An order is settled for retention if
+all of this holds:
 
 * It needs no further processing, and its acknowledgement is confirmed or not required.
 * No submission with its number or of its lineage is open, since a review would show it for comparison.
@@ -16,6 +17,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from order_relay.ledger.fulfilment.shipments import PARTLY
+from order_relay.ledger.schema.operator_tables import operator_action
 from order_relay.ledger.schema.predicates import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
 from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment
 from order_relay.ledger.schema.states import State
@@ -47,6 +49,8 @@ _SETTLED = sa.or_(
 )
 _HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
 _HAS_TEXT = sa.or_(status_event.c.location != "", status_event.c.detail.not_in(["", REMOVED_BODY]))
+
+_HAS_REASON = sa.or_(operator_action.c.why != "", operator_action.c.details.is_not(None))
 
 _WITHOUT_TEXT = status_event.update().where(_HAS_TEXT).values(location="", detail=REMOVED_BODY)
 
@@ -122,6 +126,8 @@ class Retention(Repository):
         tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
         answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
         tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
+        reasons = operator_action.update().where(among(operator_action.c.submission_id, "ids"), _HAS_REASON)
+        tx.run(reasons.where(operator_action.c.at < before).values(why="", details=None), keys)
         theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
         tx.run(_WITHOUT_TEXT.where(theirs), keys)
         tx.run(
@@ -149,11 +155,14 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
     """Settled submissions that contain personal data and have not changed since ``before``.
 
     Personal data: answers of the destination, the customer's PO number, messages of the source about an
-    acknowledgement, locations and notes of status events.
+    acknowledgement, locations and notes of status events, reasons and details of what operators did.
     """
     answered = sa.exists().where(attempt.c.submission_id == submission.c.id, _HAS_BODY)
     described = sa.exists().where(
         _quiet(before), status_order.c.followed, status_order.c.submission_id == submission.c.id, _HAS_TEXT
+    )
+    explained = sa.exists().where(
+        operator_action.c.submission_id == submission.c.id, _HAS_REASON, operator_action.c.at < before
     )
     return list(
         tx.run(
@@ -162,7 +171,7 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
                 submission.c.pipeline == name,
                 submission.c.changed_at < before,
                 sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
-                sa.or_(submission.c.customer_po != "", submission.c.ack_message != "", answered, described),
+                sa.or_(submission.c.customer_po != "", submission.c.ack_message != "", answered, described, explained),
                 _SETTLED,
             )
             .order_by(submission.c.id)
