@@ -1,0 +1,86 @@
+"""The desk in tests: an installation of temporary parts, a fixed user, and a client that behaves like its own pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.testclient import TestClient
+
+from order_relay.desk.access import Principal
+from order_relay.desk.web_app import create_app
+from order_relay.desk.deployment import DeskDeployment
+from order_relay.pipeline.runs.stop_switch import StopSwitch
+from order_relay.pipeline.settings.pipeline import PipelineSettings
+from order_relay.wiring.pipeline import Wiring
+
+PIPELINE = "supercat_to_shopatron"
+
+ADMIN = Principal("admin", frozenset({PIPELINE}), may_act=True, may_configure=True, may_reveal=True)
+OPERATOR = Principal("op", frozenset({PIPELINE}), may_act=True)
+VIEWER = Principal("viewer", frozenset({PIPELINE}))
+
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "X-Order-Desk": "./", "HX-Request": "true"}
+"""Headers of a request that one of the desk's pages sends."""
+
+
+@dataclass
+class FixedAccess:
+    """Everybody is ``user``; ``None``: nobody is signed in."""
+
+    user: Principal | None = ADMIN
+
+    async def principal(self, request: Request) -> Principal | None:
+        """The fixed user."""
+        return self.user
+
+
+@dataclass
+class FixedHost:
+    """A host with a stop switch and paused DAGs that a test sets."""
+
+    switch: StopSwitch = field(default_factory=StopSwitch)
+    paused: dict[str, bool] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
+
+    def stop_switch(self) -> StopSwitch:
+        """The switch."""
+        return self.switch
+
+    def set_stop_switch(self, value: str) -> None:
+        """Record the value."""
+        self.written.append(value)
+
+    def paused_dags(self) -> dict[str, bool]:
+        """The paused DAGs."""
+        return self.paused
+
+    def run_path(self, dag_id: str, run_id: str) -> str:
+        """A path as in Airflow."""
+        return f"/dags/{dag_id}/runs/{run_id}"
+
+
+@dataclass
+class FixedParts:
+    """An installation of the parts that a test has."""
+
+    ledger_url: str = ""
+    store: Any = None
+    pipelines: Mapping[str, PipelineSettings] = field(default_factory=dict)
+    wirings: Mapping[str, Wiring] = field(default_factory=dict)
+
+    def wiring(self, pipeline: str) -> Wiring:
+        """The wiring of a pipeline."""
+        return self.wirings[pipeline]
+
+
+def desk_app(parts: FixedParts | None = None, user: Principal | None = ADMIN, host: FixedHost | None = None) -> FastAPI:
+    """The desk's app."""
+    return create_app(DeskDeployment(parts or FixedParts(), host or FixedHost()), FixedAccess(user))
+
+
+def desk_client(app: FastAPI) -> TestClient:
+    """A client whose requests look like those of the desk's pages. Unexpected errors are answered, not raised."""
+    return TestClient(app, headers=OWN_PAGE, raise_server_exceptions=False)
