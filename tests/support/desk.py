@@ -10,8 +10,8 @@ from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
 from order_relay.desk.access import Principal
-from order_relay.desk.web_app import create_app
 from order_relay.desk.deployment import DeskDeployment
+from order_relay.desk.web_app import create_app
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.settings.pipeline import PipelineSettings
 from order_relay.wiring.pipeline import Wiring
