@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import sqlalchemy as sa
 
 from order_relay.ledger.operators.decisions import record_decision
@@ -19,6 +19,9 @@ from order_relay.ledger.submissions.transitions import TransitionCause, lock, tr
 from order_relay.orders.decisions.versions import BASELINE
 from order_relay.orders.messages import RunContext
 from order_relay.orders.review.choices import DISCARD
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _STOPPED = (State.QUARANTINED, State.REJECTED)
 _NEEDED = ("pipeline", "lineage")

@@ -16,7 +16,6 @@ from order_relay.ledger.schema.states import OPEN, State
 from order_relay.ledger.schema.tables import attempt, batch, event, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
-from order_relay.ledger.store.migrations.versions.v0018_order_counts import count_again
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.write_back.acknowledgements import premature
@@ -87,6 +86,8 @@ class Accounting(Repository):
     @writes
     def recount(self, tx: Transaction) -> None:
         """Count all orders again, for ``counts``."""
+        from order_relay.ledger.store.migrations.versions.v0018_order_counts import count_again
+
         count_again(tx.conn)
 
     @reads

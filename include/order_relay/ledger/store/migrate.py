@@ -1,24 +1,25 @@
 """Migrates a ledger's tables, and checks their revision.
 
-The Alembic migrations are packaged beside this module and run without an ini file.
+The Alembic migrations are packaged beside this module and run without an ini file. Alembic is imported only to migrate:
+every task opens a ledger, and nearly always finds it at the newest revision.
 """
 
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
 from order_relay import COMMAND
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.store.database import DATABASE_ERRORS, Database, translate_error
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 7_203_114_551  # an arbitrary number: PostgreSQL's advisory lock for migrating
@@ -27,6 +28,8 @@ logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 VERSION_TABLE = "order_relay_revision"
 """Not Alembic's default name, so that the ledger can share a database with other programs that use Alembic."""
+
+_version = sa.table(VERSION_TABLE, sa.column("version_num")).c.version_num
 
 
 def migrate(url: str) -> str:
@@ -37,13 +40,10 @@ def migrate(url: str) -> str:
     """
     database = Database(url, create=True)
     try:
-        with database.engine.begin() as conn:  # BEGIN IMMEDIATE is the lock on SQLite
-            if conn.dialect.name == "postgresql":
-                conn.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-            _refuse_newer(conn)
-            config = _config()
-            config.attributes["connection"] = conn
-            command.upgrade(config, "head")
+        with database.engine.connect() as conn:
+            newest = current_revision(conn) == head()
+        if not newest:
+            _upgrade(database)
     except DATABASE_ERRORS as error:
         raise translate_error(error, database.url) from error
     finally:
@@ -51,15 +51,35 @@ def migrate(url: str) -> str:
     return head()
 
 
-@lru_cache(maxsize=1)
+def _upgrade(database: Database) -> None:
+    from alembic import command
+
+    with database.engine.begin() as conn:  # BEGIN IMMEDIATE is the lock on SQLite
+        if conn.dialect.name == "postgresql":
+            conn.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        _refuse_newer(conn)
+        config = _config()
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
+
+
 def head() -> str:
     """The newest revision known to this version."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return _revisions()[-1]
+
+
+@cache
+def _revisions() -> tuple[str, ...]:
+    """All revisions, the oldest first: the numbers in the migrations' file names (``v0019_batches_by_time.py``)."""
+    return tuple(sorted(path.stem[1:].partition("_")[0] for path in (_FOLDER / "versions").glob("v*.py")))
 
 
 def current_revision(conn: Connection) -> str | None:
     """The revision of the ledger's tables; ``None`` if there are none."""
-    return MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if not sa.inspect(conn).has_table(VERSION_TABLE):
+        return None
+    revision: str | None = conn.execute(sa.select(_version)).scalar()
+    return revision
 
 
 def check_revision(database: Database) -> None:
@@ -82,14 +102,15 @@ def check_revision(database: Database) -> None:
 
 def _refuse_newer(conn: Connection) -> None:
     found = current_revision(conn)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in _revisions():
         raise ConfigurationError(
             f"the ledger is at revision {found}, which this version of Order Relay does not know: update Order Relay"
         )
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import sqlalchemy as sa
 
 from order_relay.iteration import batched
@@ -31,6 +30,9 @@ from order_relay.ledger.submissions.worklist import resume_waiting
 from order_relay.orders.decisions.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, RedeliveryAction, decide_redeliveries
 from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext
 from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SLICE = 1_000
 """Maximum rows written together: a batch is one transaction, but its rows are built in parts to save memory."""
@@ -128,6 +130,8 @@ def _known(tx: Transaction, name: str, offers: pd.DataFrame) -> list[Any]:
 
 
 def _known_frame(known: Sequence[Any]) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.DataFrame([[getattr(row, name) for name in KNOWN_COLUMNS] for row in known], columns=list(KNOWN_COLUMNS))
 
 

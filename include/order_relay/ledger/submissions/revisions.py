@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
@@ -21,6 +20,9 @@ from order_relay.ledger.submissions.runs import require_pipeline
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
 from order_relay.orders.decisions.redelivery import AFTER_IMPORT
 from order_relay.orders.mapping.content_hash import settled_hash
+
+if TYPE_CHECKING:
+    pass
 
 _BLANK: Mapping[str, str] = {
     "revision": "1",
@@ -59,6 +61,8 @@ _CONTENT = (
 
 def content_columns(offer: Mapping[str, Any], batch_id: str) -> dict[str, Any]:
     """The columns from one row of an offers frame: identity, content, and place in the archive."""
+    import pandas as pd
+
     suffix = offer["suffix"]
     return {
         "source_id": offer["source_id"],

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.records import WorkItem
@@ -27,6 +26,9 @@ from order_relay.orders.decisions.versions import (
     resolve_versions,
 )
 from order_relay.orders.messages import RunContext, VersionPolicies
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RECHECK_AFTER = timedelta(minutes=15)
 """A waiting submission is evaluated again after this time, even if the source does not offer it again."""
@@ -104,6 +106,8 @@ def _family(tx: Transaction, ctx: RunContext, lineages: Sequence[str]) -> dict[i
 
 
 def _version_frame(rows: list[Any]) -> pd.DataFrame:
+    import pandas as pd
+
     columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in VERSION_COLUMNS}
     columns["items"] = [tuple(load_json(text, [])) for text in columns["items"]]
     columns["suffix"] = pd.Series(columns["suffix"], dtype=object)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from itertools import product
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from order_relay.orders.identity.lineage import usable_lineage
 from order_relay.orders.identity.source_identity import HASHED_ID_PREFIX, POSITION_COLUMNS, source_lineage
@@ -17,6 +16,9 @@ from order_relay.orders.mapping.content_hash import settled_hash
 from order_relay.orders.mapping.eligibility import is_eligibility_reason
 from order_relay.orders.messages import UNREAD_PROBLEMS
 from order_relay.orders.schema import malformed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KNOWN_COLUMNS: tuple[str, ...] = (
     "source_id",
@@ -90,6 +92,8 @@ def decide_redeliveries(offers: pd.DataFrame, known: pd.DataFrame, transform_fin
     current mapping. Returns ``RESULT_COLUMNS``. Only the last offer of a source id and its newest known edition count.
     Raises ``ValueError`` for a state that the table lacks.
     """
+    import pandas as pd
+
     unknown = set(known["state"]) - set(_ACTIONS)
     if unknown:
         raise ValueError(f"the redelivery table has no row for {sorted(unknown)}")
@@ -139,6 +143,8 @@ def _deduplicate(offers: pd.DataFrame, newest: pd.DataFrame) -> pd.DataFrame:
 
 def _apply_actions(joined: pd.DataFrame, transform_fingerprint: str) -> pd.DataFrame:
     """Apply ``_ACTIONS`` and its exceptions as masks."""
+    import pandas as pd
+
     same = joined["content_hash"] == joined["content_hash_known"]
     same |= joined["state"].isin(_SETTLED_STATES) & (
         joined["content_hash"].map(settled_hash) == joined["content_hash_known"].fillna("").map(settled_hash)
@@ -178,6 +184,8 @@ def _conflicts(offers: pd.DataFrame, joined: pd.DataFrame, newest: pd.DataFrame)
     A conflict between offer and ledger is raised only when one of the orders involved is new or has changed in that
     field, so that an operator's decision is not questioned again.
     """
+    import pandas as pd
+
     contents = offers.groupby("source_id")["content_hash"].nunique()
     two_contents = contents.index[contents > 1]
 

@@ -26,13 +26,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from order_relay.orders.identity.lineage import common_share, conflicting_columns, describe_columns, normalize_text
 from order_relay.orders.identity.source_identity import SEPARATE_LINEAGE_MARK, separate_lineage
 from order_relay.orders.messages import VersionPolicies
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSION_COLUMNS: tuple[str, ...] = (
     "id",  # int: the submission
@@ -96,6 +97,8 @@ def resolve_versions(versions: pd.DataFrame, policies: VersionPolicies) -> pd.Da
     ``versions`` has ``VERSION_COLUMNS`` and holds every version of each of its lineages. Returns ``RESULT_COLUMNS``,
     with at most one winner per lineage and none beside a version that is sending, in doubt or imported.
     """
+    import pandas as pd
+
     sizes = versions.groupby("lineage")["id"].transform("size")
     foreign = (versions["state"] == "waiting") & ~versions["reason"].fillna("").isin(WAITING_REASONS)
     alone = (sizes == 1) & versions["suffix"].isna() & versions["state"].isin(_UNSENT_STATES) & ~foreign

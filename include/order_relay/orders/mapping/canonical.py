@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from order_relay.errors import ConfigurationError, RecordRejectedError, ValidationIssue
 from order_relay.orders.mapping import columns
@@ -23,6 +21,9 @@ from order_relay.orders.money.amounts import CURRENCIES, to_minor
 from order_relay.orders.notes import OrderNote
 from order_relay.orders.paths import match_form, path_pointer, pointer_pattern
 from order_relay.orders.schema.validator import field_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARTY_FIELDS = ("name", "company", "address1", "address2", "city", "state", "postal_code", "country", "phone", "email")
 ORDER_MONEY = ("subtotal", "discount", "freight", "tax", "total")
@@ -128,6 +129,8 @@ class CanonicalReader:
 
     def read(self, documents: Sequence[Mapping[str, Any]]) -> CanonicalOrders:
         """The frames of these documents. Rejected values are ``None``."""
+        import pandas as pd
+
         issues: list[list[ValidationIssue]] = [[] for _ in documents]
         notes: list[list[OrderNote]] = [[] for _ in documents]
         unpriced: set[int] = set()
@@ -206,6 +209,8 @@ class CanonicalReader:
         unpriced: set[int],
         scales: Sequence[int | None],
     ) -> pd.DataFrame:
+        import pandas as pd
+
         rows: list[Any] = []
         order: list[int] = []
         position: list[int] = []

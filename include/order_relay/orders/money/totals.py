@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from order_relay.errors import RecordRejectedError, ValidationIssue
 from order_relay.orders.mapping.canonical import (
@@ -19,6 +18,9 @@ from order_relay.orders.mapping.units import extended_amount
 from order_relay.orders.money.amounts import EXACT_CONTEXT, from_minor, to_minor
 from order_relay.orders.notes import OrderNote
 from order_relay.orders.schema.validator import field_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_DECIMALS = 6
 """Maximum decimals of a unit price as entered; a price with more results from a division."""
@@ -185,6 +187,8 @@ def _promotions_with_quantity(canonical: CanonicalOrders, reader: CanonicalReade
 
 def _charges(canonical: CanonicalOrders, reader: CanonicalReader) -> None:
     """Charges in minor units; 0 if missing."""
+    import pandas as pd
+
     orders = canonical.orders
     scales = orders["scale"].tolist()
     for name in charge_columns(orders.columns):
@@ -280,6 +284,8 @@ def _compute_totals(items: pd.DataFrame, canonical: CanonicalOrders, reader: Can
 
 
 def _fill(frame: pd.DataFrame, name: str, values: dict[int, int]) -> None:
+    import pandas as pd
+
     column = [values.get(row, old) for row, old in enumerate(frame[name].tolist())]
     frame[name] = pd.Series(column, index=frame.index, dtype=object)
 

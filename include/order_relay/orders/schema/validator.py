@@ -183,7 +183,7 @@ class VendorFormat:
     @cached_property
     def _reference(self) -> Any:
         # Imported for the first rejected record only: the import takes longer than all others together.
-        from order_relay.orders.schema.reference_validator import reference_validator  # noqa: PLC0415
+        from order_relay.orders.schema.reference_validator import reference_validator
 
         return reference_validator(self.schema)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from order_relay.batches import BatchStore
 from order_relay.ledger import BatchInfo, Ledger, WorkItem
@@ -18,6 +16,9 @@ from order_relay.pipeline.runs.fetch_plan import FetchPlan, plan_new_orders
 from order_relay.pipeline.runs.login_guard import guarded_login
 from order_relay.pipeline.stages.acknowledge import acknowledge as acknowledge_all
 from order_relay.pipeline.stages.extract import extract
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def take_baseline(

@@ -11,9 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from order_relay.batches import BatchStore
 from order_relay.errors import OrderRelayError
@@ -22,6 +20,9 @@ from order_relay.ledger.submissions.fingerprints import Fingerprints
 from order_relay.orders.mapping.content_hash import ContentPaths, document_hash, paths_version
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.archive import REMOVED, read_documents
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from order_relay.batches import BatchStore, BatchWriter, Manifest
 from order_relay.errors import redacted_trace
@@ -38,12 +36,15 @@ from order_relay.pipeline.runs.fetch_plan import FetchPlan
 from order_relay.pipeline.runs.login_guard import guarded_login
 from order_relay.pipeline.stages.content_fingerprints import renew_fingerprints
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 log = logging.getLogger(__name__)
 
 MAX_WARNINGS = 50
 """Maximum distinct warnings kept per fetch."""
 
-ReceiveBatch = Callable[[RunContext, BatchInfo, pd.DataFrame, str], dict[str, int]]
+ReceiveBatch = Callable[[RunContext, BatchInfo, "pd.DataFrame", str], dict[str, int]]
 """What happens to a closed batch: as ``Intake.receive``."""
 
 
@@ -167,6 +168,8 @@ class _IdentityColumns:
 
     def frame(self) -> pd.DataFrame:
         """The frame for the ledger; missing suffixes stay ``None``."""
+        import pandas as pd
+
         columns: dict[str, Any] = dict(self.columns)
         for name in ("suffix", "items"):
             columns[name] = pd.Series(columns[name], dtype=object)

@@ -24,6 +24,13 @@ def test_the_migrations_are_one_chain_that_ends_in_one_head() -> None:
     assert len(revisions) == len(list((FOLDER / "versions").glob("[!_]*.py"))), "no two files have one number"
 
 
+def test_revisions_are_the_numbers_of_the_files() -> None:
+    scripts = ScriptDirectory(str(FOLDER))
+    files = {Path(revision.path).name: revision.revision for revision in scripts.walk_revisions()}
+    assert {name: name[1:5] for name in files} == files
+    assert migrate.head() == scripts.get_current_head()
+
+
 def test_migrations_make_exactly_the_tables_of_the_code(sqlite_url: str) -> None:
     with closing(Database(sqlite_url)) as database, database.engine.connect() as conn:
         options = {"version_table": migrate.VERSION_TABLE, "compare_type": True}

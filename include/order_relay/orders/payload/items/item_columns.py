@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from order_relay.orders.mapping.canonical import LINE_MONEY, CanonicalOrders
 from order_relay.orders.mapping.line_ids import ItemIds
@@ -16,6 +14,9 @@ from order_relay.orders.money.amounts import EXACT_CONTEXT, from_minor, per_unit
 from order_relay.orders.money.totals import rounded_price
 from order_relay.orders.payload.items.amount_plan import AmountPlan
 from order_relay.orders.payload.items.charges import Charges, ExtraItem
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Columns = dict[str, list[Any]]
 
