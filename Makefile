@@ -1,6 +1,7 @@
 # `make demo` and `make test` need Python 3.11 and make, nothing else; everything goes into .venv
 PYTHON ?= python3
 SOURCE ?= supercat
+HISTORY ?= 30
 BIN := .venv/bin
 
 # Compiled modules save seconds in each Airflow process; this checkout's own package wins over any installed one.
@@ -19,8 +20,8 @@ setup: ## install everything into .venv (the others call it)
 demo: setup ## move simulated orders through real Airflow and account for each one (SOURCE=cloudsuite)
 	@$(BIN)/python scripts/demo.py --source $(SOURCE)
 
-ui: setup ## Airflow's web interface with the simulated vendors, until Ctrl-C
-	@$(BIN)/python scripts/ui.py --source $(SOURCE)
+ui: setup ## Airflow's web interface with the simulated vendors and 30 days of orders, until Ctrl-C (HISTORY=0: none)
+	@$(BIN)/python scripts/ui.py --source $(SOURCE) --history $(HISTORY)
 
 test: setup ## lint, types, import rules and all tests
 	@$(MAKE) --no-print-directory lint types imports compose docs-check unit integration faults airflow

@@ -44,14 +44,40 @@ def main() -> int:
     # A first Ctrl-C or a TERM ends the wait and stops everything in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     home = fresh_home(".ui")
-    with interface(home, options.orders, options.seed, options.port, options.source) as ui:
+    if options.history:
+        _say(f"A past of {options.history} days is made meanwhile; HISTORY=0 skips it.")
+    with interface(home, options.orders, options.seed, options.port, options.source, history=options.history) as ui:
         _say(_welcome(ui, home, pipeline))
         return _watch(ui.started, home)
 
 
+USERS = ("admin", "op", "user", "viewer")
+"""The users of the interface: each has the role of its name, and all have the same password."""
+
+SOURCES_WITH_A_PAST = ("supercat", "cloudsuite")
+
+_CODE_TABLE = """
+# Only for this demonstration: a shipping method without a row in the code table stops its order.
+mapping:
+  destination:
+    fields:
+      - target: shippingMethod.shippingType
+        path: ship_via
+        table: ship_via
+        pick: type
+        unknown: refuse
+        default: {setting: shipping_type}
+tables:
+  ship_via:
+    UPS Ground: {type: standard, class: Standard}
+    FedEx Home: {type: standard, class: Standard}
+    Best Way: {type: economy, class: Economy}
+"""
+
+
 @dataclass(frozen=True)
 class Interface:
-    """Addresses of a running Airflow and of the simulated vendors, and the password of ``admin``."""
+    """Addresses of a running Airflow and of the simulated vendors, and the password of all ``USERS``."""
 
     port: int
     password: str
@@ -66,14 +92,24 @@ class Interface:
 
 @contextmanager
 def interface(
-    home: Path, orders: int, seed: int, port: int = 0, source: str = "supercat", *, live: bool = True
+    home: Path,
+    orders: int,
+    seed: int,
+    port: int = 0,
+    source: str = "supercat",
+    *,
+    live: bool = True,
+    history: int = 0,
 ) -> Iterator[Interface]:
     """Start everything, yield it when it is healthy, and stop it. Raises ``CommandError``.
 
-    ``live=False`` uses the packaged pipeline files, which are in shadow mode.
+    ``live=False`` uses the packaged pipeline files, which are in shadow mode. ``history``: days of a past, which needs
+    live ones; it is made while Airflow starts, and ``orders`` are offered afterwards.
     """
     with ExitStack() as stack:
-        address = stack.enter_context(sandbox(home, orders, seed, "--source", source))
+        sources = dict.fromkeys((source, *(SOURCES_WITH_A_PAST if history else ())))
+        offering = [option for name in sources for option in ("--source", name)]
+        address = stack.enter_context(sandbox(home, 0 if history else orders, seed, *offering))
         port = port or free_port(8080, 0)
         password = secrets.token_urlsafe(9)
         files = live_files(home / "order_relay" / "config", pipeline_files()) if live else {}
@@ -81,6 +117,13 @@ def interface(
             home,
             vendor_connections(address) | interface_settings(home, port, password) | files | own_dags(home / "dags"),
         )
+        past = None
+        if history:
+            stop_at_unknown_methods(home / "order_relay" / "config" / "supercat_to_shopatron.yaml")
+            command = [sys.executable, "-m", "history", "--home", str(home), "--vendors", address]
+            command += ["--days", str(history), "--seed", str(seed), "--source", source, "--orders", str(orders)]
+            paths = os.pathsep.join([str(ROOT / "include"), str(ROOT / "scripts")])
+            past = stack.enter_context(running(command, home / "history.log", env | {"PYTHONPATH": paths}))
         _say("Creating Airflow's database ...")
         if airflow(["db", "migrate"], env, home / "migrate.log"):
             raise CommandError(f"could not create Airflow's database; see {home / 'migrate.log'}")
@@ -91,7 +134,14 @@ def interface(
             started.append((name, stack.enter_context(running(command, home / f"{name}.log", env))))
         stack.callback(_ask_to_stop, started)  # stop them concurrently: each takes seconds to end
         wait_until_healthy(port, started, home)
+        if past is not None and past.wait(PATIENCE_S):
+            raise CommandError(f"could not make the past; see {home / 'history.log'}")
         yield Interface(port, password, address, started)
+
+
+def stop_at_unknown_methods(file: Path) -> None:
+    """Let the demonstration's pipeline quarantine orders whose shipping method has no row in the code table."""
+    file.write_text(file.read_text(encoding="utf-8") + _CODE_TABLE, encoding="utf-8")
 
 
 def _ask_to_stop(started: Sequence[tuple[str, Any]]) -> None:
@@ -105,8 +155,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--source", default="supercat", help="source whose DAG is shown (default: %(default)s)")
     parser.add_argument("--orders", type=int, default=300, help="number of simulated orders (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="same seed, same orders")
+    parser.add_argument("--history", type=int, default=0, help="days of a past; 0 (default): none")
     parser.add_argument("--port", type=int, default=0, help="port of the web interface; 0 selects 8080 or a free one")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.source not in SOURCES_WITH_A_PAST:
+        options.history = 0
+    return options
 
 
 def free_port(*ports: int) -> int:
@@ -122,10 +176,10 @@ def free_port(*ports: int) -> int:
 
 
 def interface_settings(home: Path, port: int, password: str) -> dict[str, str]:
-    """Settings of the web interface: loopback only, one login with a random password."""
+    """Settings of the web interface: loopback only, one user of each role with the same password."""
     passwords = home / "passwords.json"
     passwords.touch(mode=0o600)
-    passwords.write_text(json.dumps({"admin": password}))
+    passwords.write_text(json.dumps(dict.fromkeys(USERS, password)))
     base = f"http://127.0.0.1:{port}"
     return {
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -135,7 +189,7 @@ def interface_settings(home: Path, port: int, password: str) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{name}" for name in USERS),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
@@ -171,10 +225,12 @@ def _welcome(ui: Interface, home: Path, pipeline: str) -> str:
     return f"""
 Airflow is ready.
 
-  open        {ui.url}/dags/{pipeline}
-  login       admin
+  order desk  {ui.url}/plugin/orders
+  DAG         {ui.url}/dags/{pipeline}
+  users       {", ".join(USERS)}
   password    {ui.password}
 
+  The desk shows the same orders to all users; "viewer" may only look, "op" may also decide and replay.
   Press "Trigger" to run the DAG once; the switch beside its name starts the schedule. The form's "Unpause" box is
   ticked: leave it to start the schedule as well. Here the pipelines are live (the packaged files are in shadow mode);
   they only connect to the simulated vendors.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from order_relay_sandbox.answering import OUTCOME
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.discovery import stand_ins, with_role
 from order_relay_sandbox.faults import Spoil
+from order_relay_sandbox.kit import clock
 from order_relay_sandbox.raw_json import split_array
 from order_relay_sandbox.scenario import Scenario
 from order_relay_sandbox.stand_in import VENDORS, RawOrder, Route, StandIn
@@ -201,6 +203,7 @@ class _Control:
             web.post("/_scenario", self.scenario),
             web.post("/_offer", self.offer),
             web.post("/_reset", self.reset),
+            web.post("/_clock", self.clock),
             web.post("/_land", self.land),
             web.get("/_bodies", self.bodies),
             web.get("/_connections", self.connections),
@@ -238,6 +241,10 @@ class _Control:
     async def reset(self, request: web.Request) -> web.Response:
         self._sandbox.reset()
         return web.json_response({"reset": True})
+
+    async def clock(self, request: web.Request) -> web.Response:
+        now = clock.shift(timedelta(seconds=float((await request.json())["ahead_s"])))
+        return web.json_response({"now": now.isoformat()})
 
     async def land(self, request: web.Request) -> web.Response:
         landed = self._sandbox.land()

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -128,6 +129,10 @@ class ThreadedSandbox:
         """The parsed import bodies stored under an external id."""
         answer: list[Any] = self._call(f"/_bodies?externalOrderID={quote(external_id)}")
         return answer
+
+    def shift_clock(self, ahead: timedelta) -> None:
+        """Let the clock of all vendors run ahead of the machine's, or behind it if negative."""
+        self.post("/_clock", {"ahead_s": ahead.total_seconds()})
 
     def _call(self, path: str, body: bytes | None = None) -> Any:
         with urlopen(Request(self.url + path, data=body), timeout=60) as response:  # noqa: S310 (own loopback address)

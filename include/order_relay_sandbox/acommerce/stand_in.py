@@ -16,6 +16,7 @@ from order_relay_sandbox.acommerce.store import NAME, Event, StatusOrder, Status
 from order_relay_sandbox.acommerce.switches import LIST_ANSWERS, AcommerceSwitches
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.gate import RateLimit, Tokens
+from order_relay_sandbox.kit import clock
 from order_relay_sandbox.stand_in import Route, StandIn
 
 MOST_IDS = 10
@@ -97,7 +98,7 @@ class AcommerceVendor(StandIn[AcommerceSwitches]):
             return _error(401, "Unauthorized")
         lifetime_s = self.switches.token_lifetime_s
         issued = self._tokens.issue(lifetime_s, self.switches.token_calls, "")
-        expires = datetime.now(UTC) + timedelta(seconds=lifetime_s)
+        expires = clock.now() + timedelta(seconds=lifetime_s)
         fields = {
             "username": self.switches.username,
             "token_id": issued["access_token"],

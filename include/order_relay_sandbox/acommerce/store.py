@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from order_relay_sandbox.acommerce.switches import AcommerceSwitches
+from order_relay_sandbox.kit import clock
 
 NAME = "acommerce"
 
@@ -65,12 +66,12 @@ class StatusStore:
         self.orders: dict[str, StatusOrder] = {}
         self._on_event = on_event
         self._by_event: dict[str, StatusOrder] = {}
-        self._last = datetime.now(UTC)
+        self._last = datetime.min.replace(tzinfo=UTC)
         self._number = 1000
 
     def now(self) -> datetime:
         """The vendor's clock, strictly increasing from change to change."""
-        self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
+        self._last = max(clock.now(), self._last + timedelta(microseconds=1))
         return self._last
 
     def add(self, order_id: str, level: str, status: str, parcel: str = "", at: datetime | None = None) -> Event:
@@ -118,7 +119,7 @@ class StatusStore:
 
     def generate(self, count: int, seed: int, spread_s: float = 3600.0) -> None:
         """Generate orders with histories: some without parcels, some with two, some cancelled."""
-        now = datetime.now(UTC)
+        now = clock.now()
         for number in range(count):
             rng = random.Random(f"acommerce:{seed}:{number}")
             order_id = f"WEB-{10_000 + number}"

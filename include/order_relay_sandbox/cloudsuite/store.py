@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from order_relay_sandbox.audit import Audit, Offer
 from order_relay_sandbox.cloudsuite import generator
 from order_relay_sandbox.cloudsuite.switches import CloudSuiteSwitches
+from order_relay_sandbox.kit import clock
 from order_relay_sandbox.money import decimal_of, in_cents
 
 NAME = "cloudsuite"
@@ -79,11 +80,11 @@ class OrderStore:
         self.put_back: list[str] = []
         self.cancelled: dict[str, None] = {}
         self.writes_after_cancel: dict[str, Counter[str]] = {}
-        self._ahead = (switches.now - datetime.now(UTC)) if switches.now else timedelta()
+        self._ahead = (switches.now - clock.now()) if switches.now else timedelta()
 
     def now(self) -> datetime:
         """The shops' running clock (UTC), which tests may advance."""
-        return datetime.now(UTC) + self._ahead
+        return clock.now() + self._ahead
 
     def advance(self, by: timedelta) -> datetime:
         """Advance the clock and confirm the orders that became due."""

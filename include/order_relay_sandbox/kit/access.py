@@ -6,7 +6,7 @@ import hmac
 import math
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic import Field
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.faults import Rule, RuleBook
 from order_relay_sandbox.gate import Tokens, basic_matches, bearer
+from order_relay_sandbox.kit import clock
 from order_relay_sandbox.stand_in import Route, StandIn, Switches
 
 Way = Literal["basic", "token", "bearer", "api_key"]
@@ -115,7 +116,7 @@ class Plain(StandIn[A]):
         response = self.error(429, "too many requests")
         response.headers.update({f"{self.rate_headers}Remaining": "0", f"{self.rate_headers}Reset": str(wait_s)})
         if self.switches.retry_after != "none":
-            date = format_datetime(datetime.now(UTC) + timedelta(seconds=wait_s), usegmt=True)
+            date = format_datetime(clock.now() + timedelta(seconds=wait_s), usegmt=True)
             response.headers["Retry-After"] = date if self.switches.retry_after == "date" else str(wait_s)
         return response
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from pydantic import Field
 
 from order_relay_sandbox.audit import Audit, Offer
+from order_relay_sandbox.kit import clock
 from order_relay_sandbox.kit.access import AccessSwitches, Plain, text_of
 from order_relay_sandbox.kit.paging import Paging
 from order_relay_sandbox.money import decimal_of, in_cents
@@ -112,7 +113,7 @@ class PlainSource(Plain[P]):
     def generate(self, count: int, seed: int) -> None:
         """Offer generated orders, made within the spread before now."""
         self.seed = seed
-        spread, now = timedelta(hours=self.switches.spread_h), datetime.now(UTC)
+        spread, now = timedelta(hours=self.switches.spread_h), clock.now()
         for position in range(count):
             self._generate(now - spread * (count - position - 1) / count)
 
@@ -124,7 +125,7 @@ class PlainSource(Plain[P]):
     def plain(self, count: int, seed: int) -> list[Document]:
         """Generated orders, made now."""
         made = (self.make(random.Random(f"{self.name}:{seed}:{n}"), n) for n in range(1, count + 1))
-        now, status = datetime.now(UTC), {self.status_member: self.open_status}
+        now, status = clock.now(), {self.status_member: self.open_status}
         return [self._dated({self.id_member: n, **status, **order}, now) for n, order in enumerate(made, 1)]
 
     def dated(self, order: Mapping[str, Any], time: datetime) -> Document:
@@ -138,7 +139,7 @@ class PlainSource(Plain[P]):
             if isinstance(order, bytes):
                 self._hold(_parsed(order), order, kind)
             else:
-                self._hold(self._dated(order, datetime.now(UTC)), None, kind)
+                self._hold(self._dated(order, clock.now()), None, kind)
         return len(offered)
 
     def _dated(self, order: Mapping[str, Any], made: datetime) -> Document:
@@ -219,16 +220,16 @@ class PlainSource(Plain[P]):
         """Change the list between two pages, as the switches say."""
         if self._arriving:
             self._arriving -= 1
-            self._generate(datetime.now(UTC))
+            self._generate(clock.now())
         if self._leaving:
             self._leaving -= 1
             self._change(shown[0], {self.status_member: self.cancelled_status})
         if self._moving:
             self._moving -= 1
-            self._change(shown[-1], {self.window.member: self.moment(datetime.now(UTC))})
+            self._change(shown[-1], {self.window.member: self.moment(clock.now())})
 
     def _change(self, held: Held, members: Mapping[str, Any]) -> None:
-        held.document = {**held.document, **members, self.modified_member: self.moment(datetime.now(UTC))}
+        held.document = {**held.document, **members, self.modified_member: self.moment(clock.now())}
         held.raw = None
 
     async def detail(self, request: web.Request) -> web.StreamResponse:

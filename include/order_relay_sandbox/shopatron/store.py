@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from order_relay_sandbox.audit import Audit
+from order_relay_sandbox.kit import clock
 from order_relay_sandbox.money import decimal_of, in_cents
 from order_relay_sandbox.shopatron.switches import ShopatronSwitches
 
@@ -53,7 +54,7 @@ class OrderBook:
             order_id = wished
         else:
             order_id, self._next_id = self._next_id, self._next_id + 1
-        now = datetime.now(UTC)
+        now = clock.now()
         return Order(
             order_id=order_id,
             external_id=body["externalOrderID"],

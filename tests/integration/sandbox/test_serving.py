@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,14 @@ def test_only_the_stand_ins_know_their_vendors():
     shared = [path for path in FOLDER.glob("*.py") if path.stem != "serving"]  # its client has helpers for some
     named = {path.name: set(stand_ins()) & set(re.findall(r"\w+", path.read_text().lower())) for path in shared}
     assert {module: vendors for module, vendors in named.items() if vendors} == {}
+
+
+def test_the_clock_of_all_vendors_can_be_set_back(offered):
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    with serve_in_thread(orders=[offered("7", 11)], sources=["cloudsuite"]) as sandbox:
+        sandbox.shift_clock(timedelta(days=-1))
+        try:
+            assert abs(datetime.fromisoformat(sandbox.advance(0)) - yesterday) < timedelta(minutes=1)
+        finally:
+            sandbox.shift_clock(timedelta())
+        assert datetime.fromisoformat(sandbox.advance(0)) - yesterday > timedelta(hours=23)
