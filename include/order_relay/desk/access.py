@@ -50,7 +50,7 @@ async def viewer(request: Request) -> Principal:
         raise HTTPException(
             403, "You may not see any pipeline's orders. Ask an administrator for permission to read its DAG."
         )
-    request.state.user = found
+    request.state.desk_user = found  # Airflow keeps its own user in "user"
     return found
 
 

@@ -40,7 +40,7 @@ def render(request: Request, template: str, /, *, status: int = 200, **values: A
     inner = _inner_path(request)
     common = {
         "base": page_base(request),
-        "user": getattr(request.state, "user", None),
+        "user": getattr(request.state, "desk_user", None),
         "section": inner.strip("/").split("/", 1)[0],
         "sections": SECTIONS,
         "version": __version__,

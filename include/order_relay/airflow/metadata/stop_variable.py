@@ -1,8 +1,8 @@
-"""Reads the stop switch from the Variable ``order_relay_stop``. Light: does not import the engine."""
+"""The stop switch in the Variable ``order_relay_stop``. Light: does not import the engine."""
 
 from __future__ import annotations
 
-from order_relay.airflow.metadata.stored_values import read_variable_strictly
+from order_relay.airflow.metadata.stored_values import read_variable_strictly, write_variable
 from order_relay.errors import OrderRelayError
 from order_relay.pipeline.runs.stop_switch import VARIABLE, StopSwitch, read_switch, unreadable_switch
 from order_relay.pipeline.settings.pipeline import pipeline_files
@@ -19,6 +19,11 @@ def read_or_stop_all() -> StopSwitch:
         return read_stop_switch()
     except OrderRelayError as error:
         return unreadable_switch(str(error), _pipeline_names())
+
+
+def write_stop_switch(value: str) -> None:
+    """Set the Variable. Raises ``ConfigurationError`` if that would have no effect, ``TransientError`` if it fails."""
+    write_variable(VARIABLE, value, "Stops sending to the OMS: true, false, or names of pipelines.")
 
 
 def _pipeline_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""Reads Airflow's connections and Variables, and distinguishes "not defined" from "cannot be read".
+"""Reads and writes Airflow's connections and Variables, and distinguishes "not defined" from "cannot be read".
 
 Airflow's accessors also report "not defined" if the Execution API did not answer. Using the default ledger because the
 defined one could not be read would start a second, empty ledger.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from order_relay.errors import TransientError
+from order_relay.errors import ConfigurationError, TransientError
 
 _MISSING = object()
 
@@ -86,6 +86,34 @@ def read_variable_strictly(name: str) -> str | None:
     if _is_stored(comms, name):
         raise TransientError(f"{what} is defined, but Airflow cannot read its value (was the Fernet key changed?)")
     return None
+
+
+def write_variable(name: str, value: str, description: str) -> None:
+    """Store a Variable in Airflow's database; not for tasks.
+
+    Raises ``ConfigurationError`` without a database, or if an environment variable or a secrets backend, which have
+    precedence, defines the Variable; ``TransientError`` if a backend or the database fails.
+    """
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
+
+    _supervisor()
+    if not has_database():
+        raise ConfigurationError(f"Variable {name} cannot be set: Airflow's database does not exist yet")
+    try:
+        from airflow.models import Variable
+        from airflow.secrets.metastore import MetastoreBackend
+
+        others = [one for one in ensure_secrets_backend_loaded() if not isinstance(one, MetastoreBackend)]
+        overriding = next((one for one in others if one.get_variable(key=name) is not None), None)
+        if overriding is None:
+            Variable.set(key=name, value=value, description=description)  # noqa: AIR311
+    except Exception as error:
+        raise TransientError(f"Variable {name} could not be set ({type(error).__name__})") from error
+    if overriding is not None:
+        raise ConfigurationError(
+            f"Variable {name} is defined outside Airflow's database ({type(overriding).__name__}), "
+            "which has precedence. Change it there."
+        )
 
 
 def _is_stored(comms: Any, name: str) -> bool:
