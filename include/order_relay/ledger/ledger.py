@@ -18,6 +18,7 @@ from order_relay.ledger.fulfilment.status_queries import Statuses
 from order_relay.ledger.fulfilment.status_reads import StatusReads
 from order_relay.ledger.fulfilment.status_refusals import StatusRefusals
 from order_relay.ledger.operators.activity import OperatorActivity
+from order_relay.ledger.operators.attention import Attention
 from order_relay.ledger.operators.bulk import BulkDecisions
 from order_relay.ledger.operators.decisions import Decisions
 from order_relay.ledger.reporting.accounting import Accounting
@@ -71,6 +72,7 @@ class Ledger:
         self.decisions = Decisions(database)
         self.bulk = BulkDecisions(database)
         self.activity = OperatorActivity(database)
+        self.attention = Attention(database)
         self.acknowledgements = Acknowledgements(database)
         self.feedback = Feedback(database)
         self.cancellations = Cancellations(database)

@@ -64,6 +64,7 @@ def full(driver):
     driver.ledger.fingerprints.save_reading("reading", "{}")
     driver.ledger.offline_orders.record_answers(driver.ctx, [("9", Acknowledgement(False, "no"))], 5)
     driver.ledger.activity.note([driver.row("1")["id"]], "customer phoned", "ann")
+    driver.ledger.attention.assign({driver.row("1")["id"]: None}, "bob", "ann")
     driver.ledger.runs.end(driver.ctx, {"n": 1})
     driver.ledger.alerts.record(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
     return driver

@@ -19,6 +19,8 @@ from order_relay.airflow.jobs import reviews
 from order_relay.airflow.jobs.reviews import still_open
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger
+from order_relay.ledger.operators.attention import AttentionGroup
+from order_relay.ledger.operators.attention_sources import KINDS, PARCEL, AttentionRules
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import metadata
 from order_relay.pipeline.alerts import rules
@@ -32,7 +34,7 @@ CASE = named("supercat-shopatron")
 ORDERS = 20_000
 GROWING = frozenset(
     {"submission", "event", "attempt", "lookup", "refusal", "settlement", "batch", "run", "feedback", "shipment"}
-    | {"status_event", "status_order", "operator_action"}
+    | {"status_event", "status_order", "operator_action", "order_attention"}
 )
 """Tables that grow with history."""
 
@@ -159,6 +161,26 @@ def _watch(ledger: Ledger, name: str, settings: Any) -> None:
     ledger.shipments.waiting(10)
     ledger.reconciliation.imported_between(name, now - timedelta(days=2), now)
     ledger.runs.latest()
+    _desk(ledger, name, now)
+
+
+def _desk(ledger: Ledger, name: str, now: datetime) -> None:
+    """What the order desk asks about the orders that need attention."""
+    rules = AttentionRules({name: 60.0}, ("resends_exhausted",))
+    for kind in KINDS:
+        group = AttentionGroup(kind, "" if kind == PARCEL else name, "", False, 0, now)
+        ledger.attention.page([name], rules, group, limit=10, after=(now, 1), assignee="ann")
+        ledger.attention.ids_of([name], rules, group, 10)
+    shown: dict[int, int] = {}
+    for group in ledger.attention.groups([name], rules):
+        shown |= ledger.attention.ids_of([name], rules, group, 1)
+    ledger.attention.assign(shown, "ann", "ann")
+    ledger.attention.snooze(shown, now + timedelta(days=1), "ann", "later")
+    ledger.attention.unsnooze(shown, "ann")
+    ledger.attention.resolved([name], now - timedelta(days=7), limit=10, before=(now, 1))
+    ledger.activity.note(shown, "x", "ann")
+    ledger.activity.of_submission(min(shown, default=1))
+    ledger.activity.general("stop")
 
 
 COMMANDS = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from order_relay.ledger.operators.decisions import record_decision
+from order_relay.ledger.operators.shown import ShownRevisions, lock_shown
 from order_relay.ledger.schema.records import BatchInfo
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import submission
@@ -31,16 +32,24 @@ class BulkDecisions(Repository):
     """Decisions of operators about many orders."""
 
     @writes
-    def replay(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
-        """Validate quarantined and rejected submissions again, after a fix of the mapping; returns their number."""
-        rows = [row for row in lock(tx, ids) if row.state in _STOPPED]
+    def replay(
+        self, tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str, shown: ShownRevisions | None = None
+    ) -> int:
+        """Validate quarantined and rejected submissions again, after a fix of the mapping; returns their number.
+
+        ``shown``: the revisions that the operator saw, of these and possibly others. Raises ``ConcurrentUpdateError``
+        if one of these has changed since; without it, submissions in other states are skipped.
+        """
+        rows = _locked(tx, ids, shown, _STOPPED)
         transition(tx, rows, State.RECEIVED, TransitionCause(ctx, f"replay: {reason}"))
         return len(rows)
 
     @writes
-    def discard(self, tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str) -> int:
-        """Discard quarantined, rejected and held submissions; returns their number."""
-        rows = [row for row in lock(tx, ids, *_NEEDED) if row.state in (*_STOPPED, State.HELD)]
+    def discard(
+        self, tx: Transaction, ctx: RunContext, ids: Iterable[int], reason: str, shown: ShownRevisions | None = None
+    ) -> int:
+        """Discard quarantined, rejected and held submissions; returns their number. ``shown`` as in ``replay``."""
+        rows = _locked(tx, ids, shown, (*_STOPPED, State.HELD), *_NEEDED)
         transition(tx, rows, State.DISCARDED, TransitionCause(ctx, f"discard: {reason}"))
         record_decision(tx, rows, DISCARD, reason, ctx.who)
         return len(rows)
@@ -99,3 +108,11 @@ class BulkDecisions(Repository):
             "discarded_before": sum(row.state == State.DISCARDED for row in rows),
             "kept": sum(row.state in AT_DESTINATION for row in rows),
         }
+
+
+def _locked(
+    tx: Transaction, ids: Iterable[int], shown: ShownRevisions | None, states: tuple[State, ...], *names: str
+) -> list[Any]:
+    if shown is None:
+        return [row for row in lock(tx, ids, *names) if row.state in states]
+    return lock_shown(tx, {number: shown[number] for number in ids}, *names, states=states)

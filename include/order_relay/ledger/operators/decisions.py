@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError
 from order_relay.ledger.operators.held_groups import HeldGroup, held_groups
+from order_relay.ledger.operators.shown import ShownRevisions
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import lookup, settlement, submission
 from order_relay.ledger.store.column_types import among
@@ -30,9 +31,6 @@ from order_relay.orders.review.submission_groups import (
     plan_replacement,
     plan_separation,
 )
-
-ShownRevisions = Mapping[int, int | None]
-"""Submissions shown to the operator, with their revisions (``None``: any)."""
 
 Shares = Mapping[str, float]
 """Minimum share of common items between versions of an order (``VersionPolicies.min_common_items``), by pipeline."""

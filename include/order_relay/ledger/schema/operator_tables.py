@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from order_relay.ledger.schema.tables import metadata
+from order_relay.ledger.schema.tables import event, metadata
 from order_relay.ledger.store.column_types import BigKey, UtcTime
+
+LEFT_OPERATOR = "from_state IN ('quarantined', 'rejected', 'held', 'in_doubt')"
+"""Events of orders that leave a state in which an operator may be needed."""
+
+sa.Index(
+    "ix_event_resolved",
+    event.c.at,
+    event.c.id,
+    sqlite_where=sa.text(LEFT_OPERATOR),
+    postgresql_where=sa.text(LEFT_OPERATOR),
+)
 
 operator_action = sa.Table(
     "operator_action",
@@ -26,4 +37,17 @@ operator_action = sa.Table(
         sqlite_where=sa.text("submission_id IS NULL"),
         postgresql_where=sa.text("submission_id IS NULL"),
     ),
+)
+
+# Who looks after an order that needs attention, and until when it is out of sight. A snooze ends when the order is no
+# longer as it was: see ``attention.IS_SNOOZED``.
+order_attention = sa.Table(
+    "order_attention",
+    metadata,
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
+    sa.Column("assignee", sa.Text, nullable=False),  # empty: nobody
+    sa.Column("snoozed_until", UtcTime),
+    sa.Column("seen_changed_at", UtcTime),  # the order as it was when it was snoozed
+    sa.Column("seen_content", sa.Text, nullable=False),
+    sa.Column("seen_offered", sa.Boolean, nullable=False),
 )

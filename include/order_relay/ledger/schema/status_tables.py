@@ -18,6 +18,7 @@ status_account = sa.Table(
 )
 
 NOT_SETTLED = sa.text("NOT settled")
+ASKED = sa.text("asks <> ''")
 
 # One row per order that the service reported, or that was requested from it.
 status_order = sa.Table(
@@ -47,6 +48,7 @@ status_order = sa.Table(
     sa.Column("asks", sa.Text, nullable=False),  # why an operator must decide; empty: no decision needed
     sa.Index("ix_status_order_submission", "submission_id"),
     sa.Index("ix_status_order_follow", "account", "followed"),
+    sa.Index("ix_status_order_asked", "submission_id", sqlite_where=ASKED, postgresql_where=ASKED),
     sa.Index("ix_status_order_open", "account", "read_after", sqlite_where=NOT_SETTLED, postgresql_where=NOT_SETTLED),
 )
 

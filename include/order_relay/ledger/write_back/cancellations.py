@@ -51,12 +51,13 @@ class RecordedCancellations:
     stopped: int = 0
 
 
-_TASK = sa.and_(
+UNDECIDED = sa.and_(
     sa.text("submission.source_cancelled_at IS NOT NULL"),
     submission.c.cancelled_at.is_(None),
     # an expression, else SQLite takes ix_submission_state and reads all imported orders
     sa.func.coalesce(submission.c.state, sa.literal_column("''")) == State.IMPORTED,
 )
+"""An imported order that its source cancelled, without a decision of an operator."""
 
 
 class Cancellations(Repository):
@@ -176,7 +177,7 @@ _NOT_TAKEN_OVER = sa.exists().where(
 
 def pending(tx: Transaction, name: str | None) -> list[CancelledSubmission]:
     """Imported orders that their source cancelled, without a decision of an operator."""
-    where = [_TASK, IN_ANY_PIPELINE if name is None else submission.c.pipeline == name, submission.c.id > 0]
+    where = [UNDECIDED, IN_ANY_PIPELINE if name is None else submission.c.pipeline == name, submission.c.id > 0]
     columns = [submission.c[column] for column in CancelledSubmission.__annotations__]
     return tx.rows(CancelledSubmission, sa.select(*columns).where(*where).order_by(submission.c.id))
 
