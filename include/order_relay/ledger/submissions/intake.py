@@ -27,7 +27,7 @@ from order_relay.ledger.submissions.runs import advance_watermark, require_pipel
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
 from order_relay.ledger.submissions.unread_orders import record_reads
 from order_relay.ledger.submissions.worklist import resume_waiting
-from order_relay.orders.decisions.redelivery import KNOWN_COLUMNS, RESULT_COLUMNS, RedeliveryAction, decide_redeliveries
+from order_relay.orders.decisions.redelivery import RESULT_COLUMNS, RedeliveryAction, decide_redeliveries, known_frame
 from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext
 from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED
 
@@ -85,7 +85,7 @@ def receive(
         return dict(load_json(before))
     resume_waiting(tx, ctx)
     known = _known(tx, ctx.pipeline, offers)
-    decided = decide_redeliveries(offers, _known_frame(known), transform_fingerprint)
+    decided = decide_redeliveries(offers, known_frame(known), transform_fingerprint)
     receiver = _Intake(tx, ctx, info, bound)
     receiver.apply(offers, known, decided)
     record_reads(tx, ctx, info, _problems(offers), {name: row.state for name, row in receiver.latest.items()})
@@ -127,12 +127,6 @@ def _known(tx: Transaction, name: str, offers: pd.DataFrame) -> list[Any]:
         query = sa.select(submission.c.id).where(submission.c.pipeline == name, among(submission.c[column], "keys"))
         ids.update(tx.run(query, {"keys": keys}).scalars())
     return lock(tx, ids, *_NEEDED) if ids else []
-
-
-def _known_frame(known: Sequence[Any]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame([[getattr(row, name) for name in KNOWN_COLUMNS] for row in known], columns=list(KNOWN_COLUMNS))
 
 
 class _Intake:

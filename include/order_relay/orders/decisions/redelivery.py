@@ -6,9 +6,10 @@ determined by part and row, if the frame has these columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from order_relay.orders.identity.lineage import usable_lineage
 from order_relay.orders.identity.source_identity import HASHED_ID_PREFIX, POSITION_COLUMNS, source_lineage
@@ -83,6 +84,13 @@ _UNREPAIRABLE_STATES = ("sending", "in_doubt", "imported", "discarded")
 """States of orders that are not compared with a malformed offer, but only once they can be read again."""
 _SETTLED_STATES = ("imported", "superseded", "discarded", "held")  # their eligibility no longer matters
 _REEVALUATED_STATES = ("ready", "rejected")  # same content, but outdated mapping: evaluated again
+
+
+def known_frame(known: Sequence[Any]) -> pd.DataFrame:
+    """Rows with the attributes ``KNOWN_COLUMNS`` as a frame of these columns."""
+    import pandas as pd
+
+    return pd.DataFrame([[getattr(row, name) for name in KNOWN_COLUMNS] for row in known], columns=list(KNOWN_COLUMNS))
 
 
 def decide_redeliveries(offers: pd.DataFrame, known: pd.DataFrame, transform_fingerprint: str = "") -> pd.DataFrame:

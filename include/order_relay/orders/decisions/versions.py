@@ -8,10 +8,9 @@ read from top to bottom: the first row that applies decides. A doubtful case nev
   imported one. One pair with too few holds all unsent versions of the lineage.
 * **Contradictions** (``identity.lineage``) are searched among all versions that still matter: not discarded, and not
   superseded for good. One contradiction holds all unsent versions of the lineage. Here and for too few common items
-  that includes versions that were superseded while no newer one was at the destination, so that the order of arrival
-  makes no difference.
-* A superseded version stays superseded while its lineage has a newer version, unless the newest is quarantined (the
-  winner may be rejected after it was chosen) or the lineage is held for the two reasons above.
+  that includes versions superseded while no newer one was at the destination, whatever the order of arrival.
+* A superseded version stays superseded while its lineage has a newer version, unless that one is quarantined (it may be
+  rejected after it was chosen) or the lineage is held for the two reasons above.
 * Held versions stay held. Quarantined and rejected ones stay as they are, unless they are **obsolete**: older than a
   version at the destination that they agree with (no contradiction, the same base order number, enough common items).
 * ``decided`` versions were released by an operator: the rows that would ask an operator skip them. Beside an imported
@@ -104,21 +103,20 @@ def resolve_versions(versions: pd.DataFrame, policies: VersionPolicies) -> pd.Da
     alone = (sizes == 1) & versions["suffix"].isna() & versions["state"].isin(_UNSENT_STATES) & ~foreign
     winners = versions.loc[alone, ["id", "lineage"]].assign(decision=VersionDecision.WINNER.value, reason="", detail="")
     families = versions[~alone].sort_values(["lineage", "version", "edition", "id"], kind="stable")
-    decided = pd.DataFrame(_resolve_families(families, policies), columns=list(RESULT_COLUMNS))
-    whole = pd.concat([winners, decided]) if len(decided) else winners
-    return whole[list(RESULT_COLUMNS)].sort_values("id", kind="stable").reset_index(drop=True)
+    if decided := _resolve_families(families, policies):
+        winners = pd.concat([winners, pd.DataFrame(decided, columns=list(RESULT_COLUMNS))])
+    return winners[list(RESULT_COLUMNS)].sort_values("id", kind="stable").reset_index(drop=True)
 
 
 def _resolve_families(families: pd.DataFrame, policies: VersionPolicies) -> list[tuple[int, str, str, str, str]]:
     records = families.astype(object).where(families.notna(), None).to_dict("records")
-    results = []
-    for _, rows in groupby(records, key=lambda record: record["lineage"]):
-        family = _Family([{str(name): value for name, value in row.items()} for row in rows], policies)
-        results += [
-            (version["id"], one.decision.value, one.reason, one.lineage or version["lineage"], one.detail)
-            for version, one in _resolve_family(family)
-        ]
-    return results
+    return [
+        (version["id"], one.decision.value, one.reason, one.lineage or version["lineage"], one.detail)
+        for _, rows in groupby(records, key=lambda record: record["lineage"])
+        for version, one in _resolve_family(
+            _Family([{str(name): value for name, value in row.items()} for row in rows], policies)
+        )
+    ]
 
 
 Version = Mapping[str, Any]

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from order_relay.errors import ConfigurationError, RecordRejectedError, ValidationIssue
+from order_relay.errors import ConfigurationError, ValidationIssue
 from order_relay.orders.mapping import columns
 from order_relay.orders.mapping.line_ids import assign_line_ids
 from order_relay.orders.mapping.mapping_rules import MappingRule
 from order_relay.orders.mapping.units import convert_to_pieces
-from order_relay.orders.money.amounts import CURRENCIES, to_minor
+from order_relay.orders.money.amounts import CURRENCIES
 from order_relay.orders.notes import OrderNote
 from order_relay.orders.paths import match_form, path_pointer, pointer_pattern
 from order_relay.orders.schema.validator import field_name
@@ -167,7 +166,7 @@ class CanonicalReader:
             unpriced.add(row)
             issues[row].append(ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}"))
 
-        return _to_minor_units(column, scales, report)
+        return columns.to_minor_units(column, scales, report)
 
     def _order_column(
         self,
@@ -309,17 +308,5 @@ def _line_minor(
     """A column of lines in minor units; discount and tax are 0 if the source has none."""
     if name != "extended" and name not in wrong:  # no rule reads it
         return [0] * len(column)
-    amounts = _to_minor_units(column, scales, wrong.setdefault(name, {}).__setitem__)
+    amounts = columns.to_minor_units(column, scales, wrong.setdefault(name, {}).__setitem__)
     return amounts if name == "extended" else [amount or 0 for amount in amounts]
-
-
-def _to_minor_units(column: Sequence[Any], scales: Sequence[int | None], report: columns.ReportIssue) -> list[Any]:
-    """A column of decimals as minor units, each in the currency of its row."""
-    minor: list[Any] = []
-    for row, (value, scale) in enumerate(zip(column, scales, strict=True)):
-        try:
-            minor.append(None if value is None or scale is None else to_minor(Decimal(value), scale))
-        except RecordRejectedError as error:
-            minor.append(None)
-            report(row, error.issues[0])
-    return minor

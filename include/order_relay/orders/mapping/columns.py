@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from order_relay.errors import RecordRejectedError, ValidationIssue
 from order_relay.orders.empty_values import is_empty
 from order_relay.orders.mapping.converters import number_as_text
 from order_relay.orders.mapping.mapping_rules import MappingRule, normalize_words
+from order_relay.orders.money.amounts import to_minor
 from order_relay.orders.notes import OrderNote
 from order_relay.orders.paths import is_blocked, iterate_values, through_list
 
@@ -211,3 +213,15 @@ def apply_default(rule: MappingRule, column: list[Any]) -> list[Any]:
     if rule.default is None:
         return column
     return [rule.default if value is None else value for value in column]
+
+
+def to_minor_units(column: Sequence[Any], scales: Sequence[int | None], report: ReportIssue) -> list[Any]:
+    """A column of decimals as minor units, each in the currency of its row."""
+    minor: list[Any] = []
+    for row, (value, scale) in enumerate(zip(column, scales, strict=True)):
+        try:
+            minor.append(None if value is None or scale is None else to_minor(Decimal(value), scale))
+        except RecordRejectedError as error:
+            minor.append(None)
+            report(row, error.issues[0])
+    return minor
