@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 import urllib.error
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from local_airflow import (
     vendor_connections,
 )
 
+CHECKED = ("metadatabase", "scheduler", "dag_processor")
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 PATIENCE_S = 240
 
@@ -100,11 +101,12 @@ def interface(
     *,
     live: bool = True,
     history: int = 0,
+    components: Sequence[str] = COMPONENTS,
 ) -> Iterator[Interface]:
     """Start everything, yield it when it is healthy, and stop it. Raises ``CommandError``.
 
     ``live=False`` uses the packaged pipeline files, which are in shadow mode. ``history``: days of a past, which needs
-    live ones; it is made while Airflow starts, and ``orders`` are offered afterwards.
+    live ones; it is made while Airflow starts, and ``orders`` are offered afterwards. ``components``: of Airflow.
     """
     with ExitStack() as stack:
         sources = dict.fromkeys((source, *(SOURCES_WITH_A_PAST if history else ())))
@@ -129,11 +131,11 @@ def interface(
             raise CommandError(f"could not create Airflow's database; see {home / 'migrate.log'}")
         _say("Starting Airflow (20 to 40 seconds) ...")
         started: list[tuple[str, Any]] = []
-        for name in COMPONENTS:
+        for name in components:
             command = [sys.executable, "-m", "airflow", name]
             started.append((name, stack.enter_context(running(command, home / f"{name}.log", env))))
         stack.callback(_ask_to_stop, started)  # stop them concurrently: each takes seconds to end
-        wait_until_healthy(port, started, home)
+        wait_until_healthy(port, started, home, {"metadatabase", *(name.replace("-", "_") for name in components)})
         if past is not None and past.wait(PATIENCE_S):
             raise CommandError(f"could not make the past; see {home / 'history.log'}")
         yield Interface(port, password, address, started)
@@ -199,8 +201,10 @@ def interface_settings(home: Path, port: int, password: str) -> dict[str, str]:
     }
 
 
-def wait_until_healthy(port: int, started: Sequence[tuple[str, Any]], home: Path) -> None:
-    """Wait until API server, scheduler and DAG processor are healthy."""
+def wait_until_healthy(
+    port: int, started: Sequence[tuple[str, Any]], home: Path, parts: Collection[str] = CHECKED
+) -> None:
+    """Wait until those ``parts`` that are checked are healthy."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         _check_alive(started, home)
@@ -208,8 +212,7 @@ def wait_until_healthy(port: int, started: Sequence[tuple[str, Any]], home: Path
             health = get_json(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout_s=5)
         except (urllib.error.URLError, OSError, ValueError):
             health = {}
-        parts = (health.get(name) or {} for name in ("metadatabase", "scheduler", "dag_processor"))
-        if all(part.get("status") == "healthy" for part in parts):
+        if all((health.get(name) or {}).get("status") == "healthy" for name in CHECKED if name in parts):
             return
         time.sleep(0.5)
     raise CommandError(f"Airflow did not become healthy within {PATIENCE_S} s; see the logs in {home}")

@@ -38,6 +38,7 @@ def make_history(home: Path, vendors: ThreadedSandbox, shops: Shops, seed: int, 
         past = _Past(pipelines, vendors, clock, shops, seed)
         for ago in range(days, -1, -1):
             past.day(end - timedelta(days=ago), end)
+        past.end()
     vendors.change({"shopatron": {"faults": ()}})
 
 
@@ -58,6 +59,10 @@ class _Past:
         else:
             self._clock.set(evening)
             self._pipelines.alert(self._clock.now())
+
+    def end(self) -> None:
+        """What is still open, some minutes ago."""
+        self._operators.look_after(self._clock.now())
 
     def _run(self, name: str, moment: datetime, *, lost: bool) -> None:
         self._clock.set(moment)

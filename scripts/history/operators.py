@@ -27,6 +27,11 @@ _DISCARDED = {
     "unknown_country": "A test of the new tablets",
     "wrong_type": "The representative submitted it again on a new form",
 }
+_NOTES = (
+    "Asked the representative; she is on the road until Thursday",
+    "Third order from this tablet without it: is the app up to date?",
+    "The customer wants it before the weekend",
+)
 _REPLAYED = "The OMS has the product now"
 _HELD = {
     "replacement": "The customer confirmed the newer quantities",
@@ -47,6 +52,19 @@ class Operators:
         before = min(now - timedelta(hours=20), today - LEFT_OPEN)
         self._stopped_orders(before)
         self._held_orders(before)
+
+    def look_after(self, now: datetime) -> None:
+        """What they left for tomorrow: some open cases have somebody who looks after them, a note, or are snoozed."""
+        ledger, who = self._pipelines.ledger, self._someone
+        ids = sorted({row["id"] for row in ledger.queries.quarantined()})
+        chosen = self._random.sample(ids, min(len(ids), 9))
+        shown = [{work.id: work.revision} for work in ledger.worklist.get(chosen)]
+        for one in shown[::3]:
+            ledger.attention.assign(one, who(), who())
+        for one in shown[1::3]:
+            ledger.activity.note(one, self._random.choice(_NOTES), who())
+        for days, one in enumerate(shown[2::3], 1):
+            ledger.attention.snooze(one, now + timedelta(days=days), who(), "The customer answers this week")
 
     def _stopped_orders(self, before: datetime) -> None:
         rows = {row["id"]: row for row in self._pipelines.ledger.queries.quarantined() if row["changed_at"] < before}

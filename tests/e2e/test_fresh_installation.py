@@ -5,8 +5,6 @@ Airflow's form unpauses the DAG by default, so the dry run is followed by a sche
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,42 +14,17 @@ from screenshots import Api, until
 from ui import Interface, interface
 
 from order_relay.airflow.dags import ACTIVE_FROM_START
+from tests.support.chromium import browser
 
 PIPELINE = "supercat_to_shopatron"
 RUNS = f"/api/v2/dags/{PIPELINE}/dagRuns?limit=100"
 OVER = ("success", "failed")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def chromium() -> str:
-    """The system's Chromium; the test is skipped where there is none, unless one is required."""
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    required = os.environ.get("ORDER_RELAY_REQUIRE_CHROMIUM") == "1"
-    if not found and not required:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    if not required:
-        pytest.importorskip("playwright")
-    assert found, "Chromium is required, and none was found"
-    return found
 
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    program = chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser.new_page()
-        browser.close()
+    with browser() as started:
+        yield started.new_page()
 
 
 @pytest.fixture
