@@ -6,18 +6,15 @@ first request.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
 import anyio
 from airflow.plugins_manager import AirflowPlugin
 
+from order_relay.airflow.telemetry.measured_app import MeasuredApp, Receive, Scope, Send
 from order_relay.vendors import vendor_names
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
 
 DESK = "order-desk"
 """Path of the desk. All URLs below are relative to Airflow's base URL, which may have a path."""
@@ -94,10 +91,13 @@ def _deployment() -> Any:
 def fastapi_apps() -> list[dict[str, Any]]:
     """The apps in the shape that ``AirflowPlugin.fastapi_apps`` expects."""
     endpoints = [
-        {"app": LazyApp(partial(_app_for, vendor)), "url_prefix": f"/{vendor}", "name": f"Order Relay /{vendor}"}
-        for vendor in vendor_names("endpoint")
+        _mounted(vendor, partial(_app_for, vendor), f"Order Relay /{vendor}") for vendor in vendor_names("endpoint")
     ]
-    return [{"app": LazyApp(_desk), "url_prefix": f"/{DESK}", "name": "Order Relay order desk"}, *endpoints]
+    return [_mounted(DESK, _desk, "Order Relay order desk"), *endpoints]
+
+
+def _mounted(path: str, create: Callable[[], Any], name: str) -> dict[str, Any]:
+    return {"app": MeasuredApp(path, LazyApp(create)), "url_prefix": f"/{path}", "name": name}
 
 
 class OrderRelayPlugin(AirflowPlugin):

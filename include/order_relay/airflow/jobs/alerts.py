@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,12 +14,14 @@ from order_relay.airflow import connections
 from order_relay.airflow.metadata import stop_variable
 from order_relay.airflow.notify import notifications
 from order_relay.airflow.session import open_ledger
+from order_relay.airflow.telemetry import recording
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Alert, Ledger
-from order_relay.ledger.schema.states import State
+from order_relay.ledger.reporting.health import ACKNOWLEDGEMENT
+from order_relay.ledger.schema.states import OPEN, State
 from order_relay.pipeline.alerts import digest, rules
 from order_relay.pipeline.alerts.fulfilment_rules import unmatched_shipments
-from order_relay.pipeline.alerts.kinds import MAX_LINES, PIPELINE_KINDS, STOP_VALUE, UNMATCHED_SHIPMENTS
+from order_relay.pipeline.alerts.kinds import MAX_LINES, PIPELINE_KINDS, RUN_KINDS, STOP_VALUE, UNMATCHED_SHIPMENTS
 from order_relay.pipeline.alerts.run_rules import invalid_settings
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file, pipeline_files
@@ -53,17 +57,36 @@ def look() -> dict[str, Any]:
 
 
 def _check_pipeline(ledger: Ledger, settings: PipelineSettings, switch: StopSwitch) -> list[Alert]:
-    name = settings.name
+    name, states = settings.name, ledger.accounting.counts(settings.name)["states"]
     facts = rules.PipelineFacts(
         pipeline=name,
         now=datetime.now(UTC),
         pulse=ledger.health.heartbeat(name),
         late=ledger.health.overdue(name, rules.state_limits(settings)),
         tasks=ledger.write_back_tasks.pending(name),
-        quarantined=ledger.accounting.counts(name)["states"][State.QUARANTINED],
+        quarantined=states[State.QUARANTINED],
         stopped=switch.stops(name),
     )
+    _record_gauges(ledger, facts, states)
     return rules.check_pipeline(facts, settings)
+
+
+def _record_gauges(ledger: Ledger, facts: rules.PipelineFacts, states: Mapping[str, int]) -> None:
+    """The metrics of a pipeline's state. An age, or a number of alerts, that ended is recorded as 0."""
+    open_states = dict.fromkeys((*OPEN, ACKNOWLEDGEMENT), 0.0)
+    oldest = {entry.state: entry for entry in ledger.health.overdue(facts.pipeline, open_states)}
+    ages = {state: (facts.now - entry.oldest).total_seconds() for state, entry in oldest.items()}
+    waiting = oldest.get(ACKNOWLEDGEMENT)
+    kinds = Counter(one["kind"] for one in ledger.alerts.unresolved() if one["pipeline"] == facts.pipeline)
+    read_at = facts.pulse.read_at if facts.pulse else None
+    recording.pipeline_watched(
+        facts.pipeline,
+        {**states, ACKNOWLEDGEMENT: waiting.number if waiting else 0},
+        {**open_states, **ages},
+        (facts.now - read_at).total_seconds() if read_at else None,
+        {**dict.fromkeys(sorted(PIPELINE_KINDS | RUN_KINDS), 0), **kinds},
+        stopped=facts.stopped or bool(facts.pulse and facts.pulse.resting),
+    )
 
 
 def summarize() -> dict[str, Any]:

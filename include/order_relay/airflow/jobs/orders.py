@@ -17,6 +17,7 @@ from order_relay.airflow.context.xcom import StageTimer, batch_manifest, chunk_n
 from order_relay.airflow.metadata import stop_variable
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import account_names, open_ledger, open_run, record_refused_logins
+from order_relay.airflow.telemetry.recording import mode_of, run_done, stage_done
 from order_relay.batches import Manifest
 from order_relay.errors import RunFailedError
 from order_relay.ledger import Ledger, migrate
@@ -71,7 +72,9 @@ def extract(pipeline: str, context: Context) -> XCom:
                 else run.extract(_fetch_plan(run, request))
             )
             work = run.has_work(manifest)
-    return {**manifest.as_xcom(), "work": int(work), "shadow": int(wiring.shadow), **clock.seconds()}
+            done = {**manifest.as_xcom(), "work": int(work), "shadow": int(wiring.shadow), **clock.seconds()}
+            stage_done("extract", pipeline, mode_of(request, shadow=wiring.shadow), done, ledger)
+    return done
 
 
 def _replay_archive(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Manifest:
@@ -98,7 +101,9 @@ def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
     ctx = RunContext(pipeline, request.run)
     with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = PipelineRun(ctx, wiring, ledger).validate(Manifest.from_xcom(batch))
-    return {**manifest.as_xcom(), **clock.seconds()}
+        done = {**manifest.as_xcom(), **clock.seconds()}
+        stage_done("validate", pipeline, mode_of(request, shadow=wiring.shadow), done, ledger)
+    return done
 
 
 def dedupe(pipeline: str, context: Context, validated: XCom) -> XCom:
@@ -107,7 +112,9 @@ def dedupe(pipeline: str, context: Context, validated: XCom) -> XCom:
     ctx = RunContext(pipeline, request.run)
     with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:
         manifest = PipelineRun(ctx, wiring, ledger).dedupe(Manifest.from_xcom(validated), request.limit)
-    return {**manifest.as_xcom(), **clock.seconds()}
+        done = {**manifest.as_xcom(), **clock.seconds()}
+        stage_done("dedupe", pipeline, mode_of(request, shadow=wiring.shadow), done, ledger)
+    return done
 
 
 def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
@@ -123,7 +130,8 @@ def transform(pipeline: str, context: Context, winners: XCom) -> list[str]:
         chunks = run.plan_chunks()
         if not wiring.dry_run:
             run.advance_sequence()
-    done = {"kind": "payloads", "records": counts.get("ready", 0), **counts, **clock.seconds()}
+        done = {"kind": "payloads", "records": counts.get("ready", 0), **counts, **clock.seconds()}
+        stage_done("transform", pipeline, mode_of(request, shadow=wiring.shadow), done, ledger)
     context["ti"].xcom_push(key="manifest", value=done)
     return chunks
 
@@ -147,7 +155,9 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
             if switches and switches[-1].problem:
                 log.error("%s", switches[-1].problem)
                 notify(ledger, "", invalid_stop_value(switches[-1]))
-    return {"kind": "load", "chunk": chunk, **counts, **clock.seconds()}
+        done = {"kind": "load", "chunk": chunk, **counts, **clock.seconds()}
+        stage_done("load", pipeline, mode_of(request, shadow=wiring.shadow), done, ledger)
+    return done
 
 
 def _is_stopped(pipeline: str, switches: list[StopSwitch]) -> bool:
@@ -175,6 +185,8 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
         if request.acknowledge:
             counts = run.acknowledge()
         found = ledger.accounting.counts(pipeline, ctx.run)
+        done = {"kind": "acknowledge", **counts, **clock.seconds()}
+        stage_done("acknowledge", pipeline, mode_of(request), done, ledger)
     batch = batch_manifest(context)
     asset = orders_asset(pipeline)
     context["outlet_events"][asset].extra = {
@@ -185,7 +197,7 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
         **{state: number for state, number in found["states"].items() if number},
         **{f"acknowledgements_{what}": number for what, number in counts.items()},
     }
-    return {"kind": "acknowledge", **counts, **clock.seconds()}
+    return done
 
 
 def report(pipeline: str, context: Context) -> XCom:
@@ -209,6 +221,7 @@ def report(pipeline: str, context: Context) -> XCom:
             shadow=shadow_counts(context) if wiring.shadow else None,
         )
         ledger.runs.end(ctx, result.facts)
+        run_done(pipeline, mode_of(request, shadow=wiring.shadow), result, failed)
         repeat_s = wiring.settings.alerts.repeat_s
         alerts = check_run(pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked, causes=result.causes)
         if wiring.shadow:

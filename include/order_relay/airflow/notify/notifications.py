@@ -11,9 +11,8 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from airflow.sdk.observability import stats
-
 from order_relay.airflow.notify import notifiers
+from order_relay.airflow.telemetry import recording
 from order_relay.errors import OrderRelayError, TransientError
 from order_relay.failpoints import failpoint
 from order_relay.ledger import Alert, Delivery, Ledger
@@ -45,7 +44,7 @@ def deliver_due(ledger: Ledger) -> dict[str, int]:
         if not delivered:
             break  # the others would fail at the same target
         ledger.alerts.mark_delivered(note)
-        stats.incr("order_relay.told", tags={"kind": note.kind, "pipeline": note.pipeline})
+        recording.alert_delivered(note.pipeline, note.kind)
     return {"told": counts["told"], "failed": counts["failed"]}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +31,7 @@ T = TypeVar("T")
 BUSY_TIMEOUT_S = 30.0
 """Seconds that a SQLite writer waits for another one."""
 
-_TRIES = 6  # of a transaction that the database aborted (deadlock, serialization)
-_GIVEN_UP = frozenset({"40001", "40P01"})
+_TRIES, _GIVEN_UP = 6, frozenset({"40001", "40P01"})  # of a transaction that the database aborted (deadlock)
 
 
 class Transaction:
@@ -99,6 +99,7 @@ class Database:
         _prepare_file(self.url, create=create)
         self.engine = make_engine(self.url)
         self._before_commit = before_commit
+        self.write_times: deque[float] = deque(maxlen=10_000)  # of the latest durable transactions, in seconds
 
     def write(self, work: Callable[[Transaction], T], name: str = "") -> T:
         """Run ``work`` in one transaction and commit it durably; roll back if it raises. ``name``: of its failpoint.

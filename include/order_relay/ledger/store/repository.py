@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -51,7 +53,8 @@ def writes(work: Callable[Concatenate[R, Transaction, P], T]) -> Callable[Concat
     @wraps(work)
     def method(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
         args, kwargs = _repeatable(args, kwargs)
-        return self._database.write(lambda tx: work(self, tx, *args, **kwargs), name)
+        with _timed(self._database):
+            return self._database.write(lambda tx: work(self, tx, *args, **kwargs), name)
 
     return method
 
@@ -63,9 +66,17 @@ def inserts(work: Callable[Concatenate[R, Transaction, P], T]) -> Callable[Conca
     @wraps(work)
     def method(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
         args, kwargs = _repeatable(args, kwargs)
-        return self._database.write_with_insert_retry(lambda tx: work(self, tx, *args, **kwargs), name)
+        with _timed(self._database):
+            return self._database.write_with_insert_retry(lambda tx: work(self, tx, *args, **kwargs), name)
 
     return method
+
+
+@contextmanager
+def _timed(database: Database) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    database.write_times.append(time.perf_counter() - started)
 
 
 def _failpoint_name(work: Callable[..., object]) -> str:

@@ -39,7 +39,8 @@ class RenderedReport:
     """The report in its forms.
 
     ``facts`` is flat, under 2 kB and free of customer data, for XCom and asset events. ``remarked``: numbers of orders
-    that the OMS imported although it reported an error. ``causes``: why tasks failed, by task.
+    that the OMS imported although it reported an error. ``causes``: why tasks failed, by task. ``this_run``: the
+    orders that the run changed.
     """
 
     markdown: str
@@ -49,6 +50,7 @@ class RenderedReport:
     name: str = ""
     remarked: tuple[str, ...] = ()
     causes: Mapping[str, str] = field(default_factory=dict)
+    this_run: LedgerCounts = field(default_factory=LedgerCounts)
 
 
 def write_report(
@@ -97,7 +99,9 @@ def write_report(
     store.write_text(name, markdown)
     remarked = tuple(remark.order_number for remark in report.remarks)
     breaches = list(report.breaches)
-    return RenderedReport(markdown, as_text(report), facts_of(report), breaches, name, remarked, report.causes)
+    return RenderedReport(
+        markdown, as_text(report), facts_of(report), breaches, name, remarked, report.causes, report.this_run
+    )
 
 
 def _warnings(store: BatchStore, pipeline: str, batch: str) -> tuple[str, ...]:

@@ -1,0 +1,104 @@
+"""Every metric: its name, tags and meaning. The documentation's table is generated from it (docs/monitoring.md).
+
+Names carry their unit. Tags are names of pipelines, states, codes and counts' names: never an order's data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class MetricType(StrEnum):
+    """How a metric is recorded."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    TIMING = "timing"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric. Airflow adds its own prefix to the name (``airflow`` by default)."""
+
+    name: str
+    type: MetricType
+    tags: tuple[str, ...]
+    meaning: str
+
+
+RUNS = Metric(
+    "order_relay.runs",
+    MetricType.COUNTER,
+    ("pipeline", "mode", "result"),
+    "Finished runs. `result`: `ok`, `failed` (a task failed) or `unbalanced` (the accounting check failed).",
+)
+RUN_ORDERS = Metric(
+    "order_relay.run.orders",
+    MetricType.COUNTER,
+    ("pipeline", "mode", "state", "reason"),
+    "Orders that a run left in each state, by reason code.",
+)
+RUN_RECEIVED = Metric(
+    "order_relay.run.received", MetricType.COUNTER, ("pipeline", "mode"), "Orders that a run received."
+)
+STAGE_ORDERS = Metric(
+    "order_relay.stage.orders",
+    MetricType.COUNTER,
+    ("pipeline", "mode", "stage", "outcome"),
+    "Counts of a stage by outcome. Of `load`: `imported`, `rejected`, `in_doubt`, `ready` (to be sent again), "
+    "`lease_expired`, `looked_up_found`, `looked_up_absent` and so on. Of `acknowledge`: `accepted`, `missing`, "
+    "`refused`.",
+)
+STAGE_DURATION = Metric(
+    "order_relay.stage.duration_ms",
+    MetricType.TIMING,
+    ("pipeline", "mode", "stage"),
+    "Duration of a stage, one value for each chunk of `load`.",
+)
+LEDGER_WRITE = Metric(
+    "order_relay.ledger.write_ms",
+    MetricType.TIMING,
+    ("pipeline", "stage"),
+    "Duration of each durable transaction of a stage, including its commit.",
+)
+ORDERS = Metric(
+    "order_relay.orders",
+    MetricType.GAUGE,
+    ("pipeline", "state"),
+    "Orders in each state, every ten minutes (DAG `watch`). `acknowledgement`: settled, but not acknowledged.",
+)
+OLDEST = Metric(
+    "order_relay.orders.oldest_age_seconds",
+    MetricType.GAUGE,
+    ("pipeline", "state"),
+    "Age of the order that has been in each open state for longest; 0 if there is none.",
+)
+SOURCE_AGE = Metric(
+    "order_relay.source.read_age_seconds",
+    MetricType.GAUGE,
+    ("pipeline",),
+    "Time since the source was last read completely.",
+)
+STOPPED = Metric(
+    "order_relay.sending.stopped",
+    MetricType.GAUGE,
+    ("pipeline",),
+    "1 while the Variable `order_relay_stop` stops the pipeline, or its login is suspended; otherwise 0.",
+)
+ALERTS = Metric("order_relay.alerts.open", MetricType.GAUGE, ("pipeline", "kind"), "Alerts whose cause lasts, by kind.")
+ALERTS_DELIVERED = Metric(
+    "order_relay.told", MetricType.COUNTER, ("pipeline", "kind"), "Alerts that were delivered, by kind."
+)
+ENDPOINT_REQUESTS = Metric(
+    "order_relay.endpoint.requests",
+    MetricType.COUNTER,
+    ("endpoint", "status"),
+    "Requests to a vendor's endpoint (its name) or to the order desk (`order-desk`), by HTTP status.",
+)
+ENDPOINT_DURATION = Metric(
+    "order_relay.endpoint.duration_ms", MetricType.TIMING, ("endpoint",), "Time to answer such a request."
+)
+
+METRICS = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+"""All metrics, in the order of the documentation."""
