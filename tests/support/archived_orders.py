@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from order_relay.batches import BatchStore, BatchWriter
+from order_relay.connections import Connection
 from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
 from order_relay.orders.identity.source_identity import IdentityPaths, identify
 from order_relay.orders.json_text import encode
@@ -23,6 +24,19 @@ from order_relay_sandbox.supercat import generator
 
 PIPELINE = "supercat_to_shopatron"
 FORMAT = VENDOR.format()
+CONNECTIONS = {
+    "supercat_default": Connection(
+        "supercat_default", host="https://shop.example", login="u", password="p", extra={"org": "demo"}
+    ),
+    "shopatron_default": Connection(
+        "shopatron_default",
+        host="https://oms.example/api",
+        login="k",
+        password="s",
+        extra={"token_url": "https://oms.example/token", "manufacturer_id": 1, "catalog_id": 0},
+    ),
+}
+"""The connections of the pipeline; nothing answers there."""
 
 
 def plain_orders(number: int, seed: int = 3) -> list[dict[str, Any]]:

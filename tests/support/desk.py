@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,12 @@ from starlette.testclient import TestClient
 from order_relay.desk.access import Principal
 from order_relay.desk.deployment import DeskDeployment
 from order_relay.desk.web_app import create_app
-from order_relay.pipeline.runs.stop_switch import StopSwitch
+from order_relay.pipeline.runs.stop_switch import StopSwitch, read_switch
 from order_relay.pipeline.settings.pipeline import PipelineSettings
 from order_relay.wiring.pipeline import Wiring
 
 PIPELINE = "supercat_to_shopatron"
+OTHER = "cloudsuite_to_shopatron"
 
 ADMIN = Principal("admin", frozenset({PIPELINE}), may_act=True, may_configure=True, may_reveal=True)
 OPERATOR = Principal("op", frozenset({PIPELINE}), may_act=True)
@@ -44,14 +45,20 @@ class FixedHost:
     switch: StopSwitch = field(default_factory=StopSwitch)
     paused: dict[str, bool] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
+    rechecked: list[str] = field(default_factory=list)
 
     def stop_switch(self) -> StopSwitch:
         """The switch."""
         return self.switch
 
     def set_stop_switch(self, value: str) -> None:
-        """Record the value."""
+        """Record the value, and switch accordingly."""
         self.written.append(value)
+        self.switch = read_switch(value, {PIPELINE, OTHER})
+
+    def recheck_reviews(self, numbers: Collection[str]) -> None:
+        """Record the numbers."""
+        self.rechecked += sorted(numbers)
 
     def paused_dags(self) -> dict[str, bool]:
         """The paused DAGs."""

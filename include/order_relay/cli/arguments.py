@@ -1,20 +1,33 @@
-"""Validation of arguments: pipelines, runs, reason codes and order numbers.
+"""Validation of arguments (pipelines, runs, reason codes, order numbers), and the actions that commands carry out.
 
 An argument that matches several orders is refused with a list, so no command acts on an order that was not meant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from order_relay import COMMAND
+from order_relay.airflow.installation import Installation
 from order_relay.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from order_relay.airflow.installation import Installation
     from order_relay.ledger import Ledger
     from order_relay.ledger.schema.records import WorkItem
+    from order_relay.wiring.actions import OperatorActions
+
+
+@contextmanager
+def open_actions() -> Iterator[tuple[Installation, Ledger, OperatorActions]]:
+    """The installation, its open ledger, and the actions of operators on them."""
+    from order_relay.airflow.desk.host import AirflowHost
+    from order_relay.wiring.actions import OperatorActions
+
+    installation = Installation()
+    with installation.ledger() as ledger:
+        yield installation, ledger, OperatorActions(ledger, installation, AirflowHost(installation, pages=False))
 
 
 def find_order(ledger: Ledger, word: str, pipelines: Sequence[str] | None) -> WorkItem:

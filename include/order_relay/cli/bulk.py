@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from order_relay.airflow.installation import Installation
-from order_relay.cli.arguments import require_code, require_pipeline, resolve_number
+from order_relay.cli.arguments import open_actions, require_code, require_pipeline, resolve_number
 from order_relay.cli.decisions import AsJson, Pipeline, Reason, Who, actor_name, require_reason
 from order_relay.cli.output import print_json, print_line, print_table, progress
 from order_relay.cli.queues import parse_time
 from order_relay.errors import ConfigurationError
-from order_relay.orders.messages import RunContext
 
 if TYPE_CHECKING:
     from order_relay.ledger import Ledger
     from order_relay.ledger.schema.listed_rows import QuarantinedSubmission
-    from order_relay.pipeline.operators.replay import Evaluation
+    from order_relay.pipeline.operators.previews import BulkOutcome
 
 _COLUMNS = ("pipeline", "order_number", "source_id", "state", "code", "pointer", "message")
 
@@ -31,8 +28,6 @@ Since = Annotated[
 All = Annotated[bool, typer.Option("--all", help="All quarantined and rejected orders.")]
 MaxOrders = Annotated[int, typer.Option(min=1, max=100_000, help="Refuse to act on more orders than this.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")]
-
-Rows = dict[str, list["QuarantinedSubmission"]]
 
 
 def replay(
@@ -51,20 +46,19 @@ def replay(
 
     They are read from the archive. Orders that fail are unchanged and listed with their reasons.
     """
-    installation, name, why = Installation(), actor_name(who), require_reason(reason)
-    done, held, waiting, still = 0, 0, 0, []
-    with installation.ledger() as ledger:
+    name, why = actor_name(who), require_reason(reason)
+    with open_actions() as (installation, ledger, actions):
         require_pipeline(installation, ledger, pipeline)
-        chosen = _select(ledger, pipeline, numbers, code, since, everything=everything, most=most)
-        with progress("orders evaluated", _orders(chosen)) as advance:
-            for of, rows in chosen.items():
-                found = _evaluate(installation, ledger, of, rows, advance)
-                still += _refusals(of, found)
-                held += len(found.held)
-                waiting += len(found.waiting)
-                ids = [work.id for work in found.continuing]
-                done += len(ids) if dry_run else ledger.bulk.replay(RunContext(of, "", name), ids, why)
-    facts: dict[str, Any] = {"chosen": _orders(chosen), "replayed": done, "held": held, "waiting": waiting}
+        shown = _shown(_select(ledger, pipeline, numbers, code, since, everything=everything, most=most))
+        with progress("orders evaluated", len(shown)) as advance:
+            if dry_run:
+                found = actions.preview("replay", shown, limit=most, done=advance)
+            else:
+                found = actions.replay(shown, why, name, limit=most, done=advance)
+    counts = found.counts
+    done, held, waiting = len(found.changing), counts.get("held", 0), counts.get("waiting", 0)
+    still = _refusals(found)
+    facts: dict[str, Any] = {"chosen": len(shown), "replayed": done, "held": held, "waiting": waiting}
     facts |= {"dry_run": dry_run, "still": still}
     if as_json:
         print_json({**facts, "who": name, "reason": why})
@@ -72,7 +66,7 @@ def replay(
     if still:
         print_table("still refused (unchanged)", _COLUMNS, map(_cells, still))
     verb = "would be replayed" if dry_run else "continue with the next run"
-    print_line(f"{_orders(chosen)} chosen, {done} {verb}, {len({row['id'] for row in still})} still refused")
+    print_line(f"{len(shown)} chosen, {done} {verb}, {counts.get('refused', 0)} still refused")
     if held:
         print_line(f"of these, {held} will be held for a decision: card data was removed that the payload needs")
     if waiting:
@@ -93,19 +87,17 @@ def discard(
 ) -> None:
     """Discard quarantined and rejected orders. They are never sent; the next run acknowledges their numbers."""
     name, why = actor_name(who), require_reason(reason)
-    done = 0
-    installation = Installation()
-    with installation.ledger() as ledger:
+    with open_actions() as (installation, ledger, actions):
         require_pipeline(installation, ledger, pipeline)
-        chosen = _select(ledger, pipeline, numbers, code, since, everything=everything, most=most)
-        for of, rows in chosen.items():
-            ids = {row["id"] for row in rows}
-            done += len(ids) if dry_run else ledger.bulk.discard(RunContext(of, "", name), ids, why)
-    rows = [row for of in chosen.values() for row in of]
+        rows = _select(ledger, pipeline, numbers, code, since, everything=everything, most=most)
+        shown = _shown(rows)
+        if not dry_run:
+            actions.discard(shown, why, name, limit=most)
+    done = len(shown)
     if as_json:
         print_json(
             {
-                "chosen": _orders(chosen),
+                "chosen": done,
                 "discarded": done,
                 "dry_run": dry_run,
                 "who": name,
@@ -128,66 +120,46 @@ def _select(
     *,
     everything: bool,
     most: int,
-) -> Rows:
-    """Rows to act on, one per reason, by pipeline.
+) -> list[QuarantinedSubmission]:
+    """Rows to act on, one per reason.
 
     Raises ``ConfigurationError`` without any selection and for more than ``most`` orders.
     """
     if not (numbers or code or since or everything):
         raise ConfigurationError("no orders selected; give order numbers, --code, --since or --all")
-    rows: Rows = defaultdict(list)
     numbers = [resolve_number(ledger, number, pipeline) for number in numbers or []]
     found = ledger.queries.quarantined(code, numbers or None, parse_time(since))
     if code is not None and not found:
         require_code(code, (row["code"] for row in ledger.queries.quarantined()))
-    for row in found:
-        if pipeline in {None, row["pipeline"]}:
-            rows[row["pipeline"]].append(row)
-    if _orders(rows) > most:
+    rows = [row for row in found if pipeline in {None, row["pipeline"]}]
+    if (number := len(_shown(rows))) > most:
         raise ConfigurationError(
-            f"{_orders(rows)} orders are selected, more than --most {most}; narrow the selection or raise --most"
+            f"{number} orders are selected, more than --most {most}; narrow the selection or raise --most"
         )
-    return dict(rows)
+    return rows
+
+
+def _shown(rows: Sequence[QuarantinedSubmission]) -> dict[int, int | None]:
+    return {row["id"]: row["revision"] for row in rows}
 
 
 def _cells(row: Mapping[str, Any]) -> list[Any]:
     return [row.get(column) for column in _COLUMNS]
 
 
-def _orders(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
-    return len({row["id"] for of in rows.values() for row in of})
-
-
-def _evaluate(
-    installation: Installation,
-    ledger: Ledger,
-    pipeline: str,
-    rows: Sequence[Mapping[str, Any]],
-    done: Callable[[int], None],
-) -> Evaluation:
-    from order_relay.pipeline.operators.replay import evaluate_archived
-
-    works = ledger.worklist.get({row["id"] for row in rows})
-    with installation.wiring(pipeline) as wiring:
-        transformer = wiring.transformer
-        return evaluate_archived(
-            installation.store, pipeline, works, source=transformer.source, transformer=transformer, done=done
-        )
-
-
-def _refusals(pipeline: str, found: Evaluation) -> list[dict[str, Any]]:
+def _refusals(found: BulkOutcome) -> list[dict[str, Any]]:
     """One row per reason for orders that are refused again."""
     return [
         {
-            "id": work.id,
-            "pipeline": pipeline,
-            "order_number": work.order_number,
-            "source_id": work.source_id,
-            "state": work.state,
+            "id": one.id,
+            "pipeline": one.pipeline,
+            "order_number": one.order_number,
+            "source_id": one.source_id,
+            "state": one.state,
             "code": why.code,
             "pointer": why.pointer,
             "message": why.message,
         }
-        for work, reasons in found.refused
-        for why in reasons
+        for one in found.orders
+        for why in one.issues
     ]

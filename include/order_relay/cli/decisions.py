@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from order_relay.airflow.installation import Installation
-from order_relay.cli.arguments import resolve_number
+from order_relay.cli.arguments import open_actions, resolve_number
 from order_relay.cli.output import print_json, print_line
 from order_relay.errors import ConfigurationError
 from order_relay.orders.review.choices import EFFECTS, Choice
@@ -35,22 +34,11 @@ def decide(
     as_json: AsJson = False,
 ) -> None:
     """Decide about held versions of an order. The decision covers all orders held in the same group."""
-    name, why, installation = actor_name(who), require_reason(reason), Installation()
-    with installation.ledger() as ledger:
+    name, why = actor_name(who), require_reason(reason)
+    with open_actions() as (_, ledger, actions):
         number = resolve_number(ledger, number, pipeline)
-        names = {group.pipeline for group in ledger.decisions.held_groups(pipeline, number)}
-        shares = {
-            one: installation.pipelines[one].policies.min_common_items for one in names if one in installation.pipelines
-        }
-        ids = ledger.decisions.decide(
-            number,
-            choice,
-            why,
-            name,
-            shown=_parse_ids(shown),
-            cancelled=confirm_cancelled,
-            pipeline=pipeline,
-            shares=shares,
+        ids = actions.decide(
+            number, choice, why, name, pipeline=pipeline, shown=_parse_ids(shown), cancelled=confirm_cancelled
         )
     if as_json:
         print_json({"decided": ids, "number": number, "choice": choice, "who": name, "reason": why})
@@ -71,9 +59,9 @@ def settle(
     if (stored is not None) == absent:
         raise ConfigurationError("give either --stored OMS_ID or --absent")
     name, why = actor_name(who), require_reason(reason)
-    with Installation().ledger() as ledger:
+    with open_actions() as (_, ledger, actions):
         number = resolve_number(ledger, number, pipeline)
-        ids = ledger.decisions.settle_in_doubt(number, stored, why, name, pipeline=pipeline)
+        ids = actions.settle(number, stored, why, name, pipeline=pipeline)
     state = "ready" if absent else "imported"
     if as_json:
         print_json({"settled": ids, "number": number, "state": state, "oms_id": stored, "who": name, "reason": why})

@@ -12,8 +12,8 @@ from fastapi import Depends, HTTPException, Request
 
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger
-from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.settings.pipeline import PipelineSettings
+from order_relay.wiring.actions import ActionsHost, ActionsParts, OperatorActions
 from order_relay.wiring.pipeline import Wiring
 
 T = TypeVar("T")
@@ -22,33 +22,16 @@ MAX_CONCURRENT = 2
 """Requests that use the database at the same time. More would slow down Airflow's own pages."""
 
 
-class InstalledParts(Protocol):
+class InstalledParts(ActionsParts, Protocol):
     """The parts of an installation, each opened on first use. Raises ``ConfigurationError``."""
 
     @property
     def ledger_url(self) -> str:
         """The ledger's database URL."""
 
-    @property
-    def store(self) -> BatchStore:
-        """The batch store."""
 
-    @property
-    def pipelines(self) -> Mapping[str, PipelineSettings]:
-        """All pipelines by name."""
-
-    def wiring(self, pipeline: str) -> Wiring:
-        """The wiring of a pipeline; the caller closes it."""
-
-
-class DeskHost(Protocol):
+class DeskHost(ActionsHost, Protocol):
     """The system that hosts the desk: Airflow, or the standalone server."""
-
-    def stop_switch(self) -> StopSwitch:
-        """The stop switch; if it cannot be read, everything counts as stopped."""
-
-    def set_stop_switch(self, value: str) -> None:
-        """Set the Variable ``order_relay_stop``. Raises ``ConfigurationError`` if the host cannot store it."""
 
     def paused_dags(self) -> dict[str, bool]:
         """DAG id -> paused. Raises ``TransientError`` if that cannot be read."""
@@ -72,6 +55,11 @@ class DeskDeployment:
             if self._opened is None:
                 self._opened = Ledger.open(self.parts.ledger_url)
             return self._opened
+
+    @property
+    def actions(self) -> OperatorActions:
+        """What operators do."""
+        return OperatorActions(self.ledger, self.parts, self.host)
 
     @property
     def store(self) -> BatchStore:

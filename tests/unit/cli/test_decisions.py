@@ -16,7 +16,6 @@ from typer.testing import CliRunner, Result
 from order_relay.airflow.installation import Installation
 from order_relay.batches import BatchStore, BatchWriter
 from order_relay.cli import app as app_module
-from order_relay.connections import Connection
 from order_relay.errors import ConcurrentUpdateError, ConfigurationError, IllegalTransitionError, ValidationIssue
 from order_relay.ledger import AttemptResult, BatchInfo, Ledger, ReadyPayload
 from order_relay.orders.identity.source_identity import IdentityPaths, identify
@@ -24,22 +23,11 @@ from order_relay.orders.json_text import encode
 from order_relay.orders.messages import RunContext, SendOutcome, SendResult
 from order_relay.vendors.supercat.vendor import VENDOR
 from order_relay_sandbox.supercat import generator
+from tests.support.archived_orders import CONNECTIONS
 
 PIPELINE = "supercat_to_shopatron"
 CTX = RunContext(PIPELINE, "run-1")
 BAD = [ValidationIssue("total_differs", "/total", "the totals do not add up")]
-CONNECTIONS = {
-    "supercat_default": Connection(
-        "supercat_default", host="https://shop.example", login="u", password="p", extra={"org": "demo"}
-    ),
-    "shopatron_default": Connection(
-        "shopatron_default",
-        host="https://oms.example/api",
-        login="k",
-        password="s",
-        extra={"token_url": "https://oms.example/token", "manufacturer_id": 1, "catalog_id": 0},
-    ),
-}
 Call = Callable[..., Result]
 
 

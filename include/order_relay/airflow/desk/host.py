@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from urllib.parse import quote
 
 from order_relay.airflow.installation import Installation
@@ -26,6 +27,13 @@ class AirflowHost:
         """Set the Variable ``order_relay_stop``. Raises ``ConfigurationError`` if that would have no effect, and
         ``TransientError`` if Airflow's database cannot be written."""
         stop_variable.write_stop_switch(value)
+
+    def recheck_reviews(self, numbers: Collection[str]) -> None:
+        """Let open reviews of these order numbers check at once whether their case is closed, not within the hour.
+
+        Raises ``TransientError`` if Airflow's database cannot be written.
+        """
+        database.recheck_reviews(numbers)
 
     def paused_dags(self) -> dict[str, bool]:
         """DAG id -> paused. Raises ``TransientError`` if Airflow's database cannot be read."""

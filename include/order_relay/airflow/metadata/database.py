@@ -1,9 +1,16 @@
-"""Queries of Airflow's database, for the command line. Airflow does not let tasks use its database."""
+"""Queries of Airflow's database, for commands and the order desk. Airflow does not let tasks use its database."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from order_relay.airflow.context.review_task import is_about
 from order_relay.airflow.metadata.stored_values import has_database
 from order_relay.errors import TransientError
+
+REVIEWS = "order_review"
+"""The DAG whose runs wait for decisions."""
 
 
 def paused_dags() -> dict[str, bool]:
@@ -33,3 +40,29 @@ def stores_variable(name: str) -> bool:
     with create_session() as session:
         found = session.scalar(select(Variable.key).where(Variable.key == name))  # noqa: AIR311
     return found is not None
+
+
+def recheck_reviews(numbers: Collection[str]) -> None:
+    """End the present wait of the open reviews of these order numbers; each then checks whether its case is closed.
+
+    Airflow's scheduler resumes a waiting task once its time-out is over, which it checks every few seconds
+    (``[scheduler] trigger_timeout_check_interval``). Nothing is answered here: a review whose case is still open waits
+    again. Does nothing without a database of Airflow; raises ``TransientError`` if that cannot be written.
+    """
+    if not has_database():
+        return
+    try:
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils.session import create_session
+        from airflow.utils.state import TaskInstanceState
+        from sqlalchemy import select, update
+
+        waiting = (TaskInstance.dag_id == REVIEWS, TaskInstance.state == TaskInstanceState.AWAITING_INPUT)
+        with create_session() as session:
+            found = session.execute(select(TaskInstance.id, TaskInstance.run_id).where(*waiting))
+            ids = [ti for ti, run_id in found if is_about(run_id, numbers)]
+            if ids:
+                due = update(TaskInstance).where(TaskInstance.id.in_(ids), *waiting)
+                session.execute(due.values(trigger_timeout=datetime.now(UTC)))
+    except Exception as error:
+        raise TransientError(f"Airflow's database could not be written ({type(error).__name__})") from error

@@ -29,9 +29,18 @@ def lock_shown(
 ) -> list[Any]:
     """Lock the submissions shown, as ``transitions.lock``, if none has changed and all are in one of ``states``.
 
-    Raises ``ConcurrentUpdateError`` that names the changed orders and their present states.
+    Raises ``ConcurrentUpdateError`` as ``require_unchanged``.
     """
     rows = lock(tx, shown, "order_number", "source_id", "attempt", *names)
+    require_unchanged(rows, shown, states)
+    return rows
+
+
+def require_unchanged(rows: Collection[Any], shown: ShownRevisions, states: Collection[str]) -> None:
+    """Raise ``ConcurrentUpdateError`` if a submission shown is missing, has changed or is in none of ``states``.
+
+    The message names the orders and their present states.
+    """
     changed = [row for row in rows if row.state not in states or shown[row.id] not in {None, shown_revision(row)}]
     unknown = sorted(set(shown) - {row.id for row in rows})
     if changed or unknown:
@@ -42,4 +51,3 @@ def lock_shown(
             f"{len(named)} of {len(shown)} orders have changed since they were shown: "
             f"{', '.join(named[:_MAX_NAMED])}{more}. Nothing was done; look at them again"
         )
-    return rows

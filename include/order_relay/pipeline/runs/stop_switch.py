@@ -53,6 +53,19 @@ def read_switch(text: str, known: Collection[str]) -> StopSwitch:
     return _all_stopped(f"its value {_quoted(text)} is {_wrong_with(names, known)}", known)
 
 
+def stop_value(switch: StopSwitch, pipeline: str | None) -> str:
+    """The value that stops a pipeline (``None``: everything) as well; whatever is stopped stays stopped."""
+    if pipeline is None or switch.everything:
+        return "true"
+    return " ".join(sorted({*switch.pipelines, pipeline}))
+
+
+def resume_value(switch: StopSwitch, pipeline: str | None, known: Collection[str]) -> str:
+    """The value that resumes a pipeline (``None``: everything); the others that are stopped stay so."""
+    stopped = set(known) if switch.everything else set(switch.pipelines)
+    return "false" if pipeline is None else " ".join(sorted(stopped - {pipeline})) or "false"
+
+
 def unreadable_switch(why: str, known: Collection[str]) -> StopSwitch:
     """The switch if its value could not be read."""
     return _all_stopped(f"it could not be read ({why})", known, unreadable=True)
