@@ -31,6 +31,41 @@ class Breakage:
 
 BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
+        "a route of the desk without a permission",
+        "desk/pages/tile.py",
+        "async def tile(desk: Desk, user: Viewer) -> dict[str, Any]:",
+        "async def tile(desk: Desk, user: Any = None) -> dict[str, Any]:",
+        ("tests/unit/desk/test_permissions.py::test_who_is_not_signed_in_gets_nothing",),
+    ),
+    Breakage(
+        "the desk accepts changes that another site's page sends over plain HTTP",
+        "desk/security.py",
+        'same = bool(host) and host == headers.get("host")',
+        "same = bool(host)",
+        ("tests/unit/desk/test_web_app.py::test_without_https_the_origin_must_be_this_host",),
+    ),
+    Breakage(
+        "a session outlives the password that began it",
+        "desk/standalone/login.py",
+        "or account.password != used[1]",
+        "",
+        ("tests/unit/desk/standalone/test_login.py::test_a_session_ends_with_its_account",),
+    ),
+    Breakage(
+        "failed logins are not counted",
+        "desk/standalone/sessions.py",
+        "            for source in _sources(user, address):\n                self._count(source, now)\n",
+        "",
+        ("tests/unit/desk/standalone/test_sessions.py::test_an_address_is_locked_whatever_names_it_tries",),
+    ),
+    Breakage(
+        "Airflow's permissions for single DAGs do not apply to the desk",
+        "airflow/desk/access.py",
+        "pipelines=frozenset().union(*visible)",
+        "pipelines=frozenset(names)",
+        ("tests/e2e/test_desk_in_airflow.py::test_a_dag_that_a_user_may_not_read_hides_its_pipeline",),
+    ),
+    Breakage(
         "settled orders are not counted",
         "ledger/submissions/transitions.py",
         "    order_counts.count_entered(tx, ids, via[-1])\n",
