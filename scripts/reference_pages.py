@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from order_relay import vendors
-from order_relay.airflow.provider import connection_forms
+from order_relay.airflow.provider import DESK_FORM, connection_forms
 from order_relay.airflow.telemetry.catalogue import METRICS
 from order_relay.ledger.schema.states import INITIAL, TRANSITIONS, State
 from order_relay.orders.payload.transform_settings import TransformSettings
@@ -219,6 +219,7 @@ def settings_page() -> str:
         "### Alerts\n",
         "`order_relay_alerts`, type `http` (host = the webhook's URL, extra = headers) or `smtp` (extra `to`, `from_email`). Default: "
         "alerts are written to the task logs.\n",
+        connection(DESK_FORM),
     ]
     texts.complain()
     return "\n".join(parts)
@@ -366,7 +367,13 @@ def form_kind(schema: Mapping[str, Any]) -> str:
     """Type or choices of a connection's field."""
     if "enum" in schema:
         return ", ".join(f"`{choice}`" for choice in schema["enum"])
-    names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+    names = {
+        "object": "JSON object",
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true or false",
+    }
     text = names[schema["type"]]
     if "minimum" in schema:
         text += f", from {schema['minimum']:g}"

@@ -73,6 +73,16 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("tests/integration/ledger/reporting/test_accounting.py::test_counts_by_state_and_reason",),
     ),
     Breakage(
+        "a decision of an operator is not counted as one",
+        "ledger/store/migrations/versions/v0022_order_trends.py",
+        "sa.or_(event.c.to_state.in_(_STOPS), event.c.run == _NONE)",
+        "event.c.to_state.in_(_STOPS)",
+        (
+            "tests/integration/ledger/reporting/test_trends.py"
+            "::test_an_order_counts_where_it_stopped_and_whether_an_operator_was_needed",
+        ),
+    ),
+    Breakage(
         "send before commit",
         "pipeline/load/sender.py",
         ("        began = time.monotonic()\n        try:\n"),

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.store.database import Database
-from order_relay.ledger.store.migrations.versions.v0018_order_counts import count_again
+from order_relay.ledger.store.migrations.versions.v0022_order_trends import count_again
 from tests.support.ledger_rows import IMPORTED
 
 DAYS = 365

@@ -133,6 +133,29 @@ class LedgerHook(BaseHook):
         return True, "The database accepted the login."
 
 
+class DeskHook(BaseHook):
+    """Hook of the connection type ``order_relay_desk``, for the *Test* button only."""
+
+    conn_name_attr = "conn_id"
+    conn_type = "order_relay_desk"
+    hook_name = "Order Relay order desk (own login)"
+    default_conn_name = "order_relay_desk"
+
+    def __init__(self, conn_id: str = default_conn_name, **_: Any) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Check the users; nothing is contacted."""
+        from order_relay.desk.standalone.accounts import read_accounts
+
+        try:
+            found = read_accounts(connection(self.conn_id))
+        except OrderRelayError as error:
+            return False, str(error)
+        return True, f"{len(found.users)} user{'s' * (len(found.users) != 1)} may sign in to the order desk."
+
+
 class _TimeoutAdapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # untyped base
     """Requests without a time-out of their own get the connection's: ``requests`` has no default."""
 

@@ -34,6 +34,38 @@ LEDGER_FORM: dict[str, Any] = {
     },
 }
 
+DESK_FORM: dict[str, Any] = {
+    "connection_type": "order_relay_desk",
+    "name": "Order Relay order desk (own login)",
+    "hook": "DeskHook",
+    "hidden_fields": ["host", "schema", "login", "password", "port"],
+    "extra": {
+        "users": {
+            "type": "object",
+            "title": "Users",
+            "required": True,
+            "description": 'By name: role (viewer, operator or admin), password (made by "order-relay serve '
+            '--hash-password"), and optionally pipelines, a list of names.',
+        },
+        "idle_minutes": {
+            "type": "number",
+            "title": "Idle minutes",
+            "minimum": 1,
+            "maximum": 1440,
+            "default": 30,
+            "description": "A session ends after this time without a request.",
+        },
+        "session_hours": {
+            "type": "number",
+            "title": "Session hours",
+            "minimum": 0.1,
+            "maximum": 168,
+            "default": 12,
+            "description": "A session ends this long after the login.",
+        },
+    },
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Name, version and connection types, as Airflow reads them."""
@@ -42,7 +74,7 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Order Relay",
         "description": "Moves orders from where they are taken to where they are fulfilled, exactly once.",
         "versions": [order_relay.__version__],
-        "connection-types": [connection_type(form) for form in (*connection_forms().values(), LEDGER_FORM)],
+        "connection-types": [connection_type(form) for form in (*connection_forms().values(), LEDGER_FORM, DESK_FORM)],
     }
 
 

@@ -35,12 +35,13 @@ def render(request: Request, template: str, /, *, status: int = 200, **values: A
     """A page or a fragment. ``values`` need a ``title`` for a page.
 
     Templates also get ``base`` (the relative path to the desk's root), ``user`` (the ``Principal``, or ``None``),
-    ``section`` (the first part of the path) and ``sections``.
+    ``own_login`` (whether the user signs in and out here), ``section`` (the first part of the path) and ``sections``.
     """
     inner = _inner_path(request)
     common = {
         "base": page_base(request),
         "user": getattr(request.state, "desk_user", None),
+        "own_login": getattr(request.app.state, "own_login", False),
         "section": inner.strip("/").split("/", 1)[0],
         "sections": SECTIONS,
         "version": __version__,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -42,6 +43,9 @@ PAGE_HEADER = "X-Order-Desk"
 """Header that our pages add to their requests. Its value is the page's path to the desk's root, such as ``../``."""
 
 BASE = re.compile(r"\./|(?:\.\./){1,4}")
+
+MAX_BODY = 1_000_000
+"""Bytes of a request's body; it is read before the user is known."""
 
 UNEXPECTED = "The page could not be shown because of an unexpected error. The server's log names its location.\n"
 
@@ -81,7 +85,7 @@ class SecurityMiddleware:
             await refusal(scope, receive, protected)
             return
         try:
-            await self.app(scope, receive, protected)
+            await self.app(scope, _limited(receive), protected)
         except Exception as error:
             log.error("order desk, %s: %s", scope["method"], redacted_trace(error))  # noqa: TRY400 - no traceback
             if started:
@@ -89,9 +93,31 @@ class SecurityMiddleware:
             await PlainTextResponse(UNEXPECTED, 500)(scope, receive, protected)
 
 
+def _limited(receive: Receive) -> Receive:
+    """``receive`` that fails after ``MAX_BODY`` bytes, which FastAPI answers with 400."""
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise ValueError("the request's body is too large")
+        return message
+
+    return limited
+
+
 def _is_own(headers: Headers) -> bool:
     """Whether the browser says that the page has our origin, and the page says that it is one of ours.
 
-    A request without ``Sec-Fetch-Site`` comes from no current browser and is refused as well.
+    Browsers send ``Sec-Fetch-Site`` to HTTPS and loopback addresses only; elsewhere ``Origin`` must name this host. A
+    request with neither comes from no current browser and is refused as well.
     """
-    return headers.get("sec-fetch-site") == "same-origin" and bool(BASE.fullmatch(headers.get(PAGE_HEADER, "")))
+    site = headers.get("sec-fetch-site")
+    if site is None:
+        host = urlsplit(headers.get("origin", "")).netloc
+        same = bool(host) and host == headers.get("host")
+    else:
+        same = site == "same-origin"
+    return same and bool(BASE.fullmatch(headers.get(PAGE_HEADER, "")))

@@ -42,7 +42,7 @@ def create_app(desk: DeskDeployment, access: Access) -> FastAPI:
     for module in page_modules():
         app.include_router(import_module(f"{pages.__name__}.{module}").router)
     app.mount("/static", _StaticFiles(directory=HERE / "static"))
-    app.add_exception_handler(StarletteHTTPException, _http_error)
+    app.add_exception_handler(StarletteHTTPException, http_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     for kind, *_ in _ERRORS:
         app.add_exception_handler(kind, _error)
@@ -63,9 +63,12 @@ class _StaticFiles(StaticFiles):
         return response
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+async def http_error(request: Request, error: Exception) -> Response:
+    """An ``HTTPException`` as a page or a fragment."""
     assert isinstance(error, StarletteHTTPException)  # noqa: S101 - for the type checker
-    return _page(request, error.status_code, _TITLES.get(error.status_code, "Error"), str(error.detail))
+    answer = _page(request, error.status_code, _TITLES.get(error.status_code, "Error"), str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:

@@ -26,6 +26,7 @@ from order_relay.ledger.reporting.health import Health
 from order_relay.ledger.reporting.queries import Queries
 from order_relay.ledger.reporting.reconciliation import Reconciliation
 from order_relay.ledger.reporting.retention import Retention
+from order_relay.ledger.reporting.trends import Trends
 from order_relay.ledger.store.database import Database
 from order_relay.ledger.store.migrate import check_revision
 from order_relay.ledger.submissions.fingerprints import Fingerprints
@@ -92,6 +93,7 @@ class Ledger:
         self.health = Health(database)
         self.reconciliation = Reconciliation(database)
         self.retention = Retention(database)
+        self.trends = Trends(database)
 
     @classmethod
     def open(cls, url: str) -> Ledger:

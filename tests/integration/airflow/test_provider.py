@@ -12,9 +12,9 @@ from order_relay.airflow.provider import connection_forms, get_provider_info
 TYPES = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
 
 
-def test_each_vendor_and_the_ledger_have_a_type() -> None:
-    assert {"supercat", "shopatron", "order_relay_ledger"} <= TYPES.keys()
-    assert len(TYPES) == len(connection_forms()) + 1
+def test_each_vendor_the_ledger_and_the_desk_have_a_type() -> None:
+    assert {"supercat", "shopatron", "order_relay_ledger", "order_relay_desk"} <= TYPES.keys()
+    assert len(TYPES) == len(connection_forms()) + 2
 
 
 @pytest.mark.parametrize("name", sorted(TYPES))

@@ -68,8 +68,7 @@ READS_ALL: Mapping[str, str] = {
     r"WHERE submission.state = \S+ AND \(EXISTS": "the whole accounting check: the OMS id of another order",
     r"WHERE attempt.oms_id IS NOT NULL": "the whole accounting check: more than one OMS id",
     r"FROM submission \nWHERE submission.ack IN \(": "the whole accounting check: acknowledged too early",
-    r"count\(\*\) AS n \nFROM submission GROUP BY": "the whole accounting check: the maintained counts",
-    r"^SELECT count\(\*\) AS count_1 \nFROM submission \nWHERE submission.ack =": "as before: acknowledgements",
+    r"AS counted GROUP BY counted.kind, counted.reason$": "the whole accounting check: the maintained counts",
     r"FROM status_order ORDER BY coalesce\(": "`statuses` without a number lists the last changes",
 }
 """Statements that may read everything, as regular expressions: why."""
@@ -165,7 +164,9 @@ def _watch(ledger: Ledger, name: str, settings: Any) -> None:
 
 
 def _desk(ledger: Ledger, name: str, now: datetime) -> None:
-    """What the order desk asks about the orders that need attention."""
+    """What the order desk asks about the orders that need attention, and about today and the last days."""
+    ledger.trends.today([name], now)
+    ledger.trends.daily([name], now - timedelta(days=29))
     rules = AttentionRules({name: 60.0}, ("resends_exhausted",))
     for kind in KINDS:
         group = AttentionGroup(kind, "" if kind == PARCEL else name, "", False, 0, now)

@@ -27,12 +27,22 @@ from hypothesis.stateful import (
 
 from order_relay.errors import IllegalTransitionError, ValidationIssue
 from order_relay.ledger import AttemptResult, Ledger, LookupFinding, ReadyPayload
+from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment, ShippedLine
 from order_relay.orders.messages import Acknowledgement, SendOutcome, SendResult, VersionPolicies
 from tests.support.offers import offer
 
 LINEAGES = ("A", "B", "", "", "")  # "": an order of its own
 LEASES = st.sampled_from([-1.0, 30.0])
 KINDS = st.sampled_from(["answered", "lost_after", "lost_before", "refused", "throttled"])
+
+
+def counted(ledger: Ledger, *, again: bool = False) -> dict[Any, int]:
+    """The maintained counts by kind and reason, as they are or counted ``again`` from the orders and their history."""
+    if again:
+        ledger.accounting.recount()
+    query = "SELECT kind, reason, sum(n) AS n FROM order_count GROUP BY kind, reason HAVING sum(n) <> 0"
+    rows = ledger.database.read(lambda tx: tx.conn.exec_driver_sql(query).all())
+    return {(row.kind, row.reason): row.n for row in rows}
 
 
 def machine(
@@ -58,6 +68,7 @@ def machine(
             self.confirmed: set[tuple[int, int]] = set()  # submission and revision
 
         def teardown(self):
+            assert counted(self.ledger) == counted(self.ledger, again=True)
             self.ledger.close()
             shutil.rmtree(self.folder)
 
@@ -226,6 +237,14 @@ def machine(
                     # refused where the one to be replaced is at the destination and nobody cancelled it there
                     with suppress(IllegalTransitionError):
                         self.ledger.decisions.decide(row["order_number"], what, "because", "ann")
+
+        @rule(number=st.integers(1, 6), quantity=st.sampled_from([1, 2]))
+        def a_parcel_leaves(self, number, quantity):
+            lives = [life for life in self.ledger.queries.find(f"N-{number}") if life["state"] == "imported"]
+            line = ShippedLine(item_number="A-1", quantity=quantity)
+            for life in lives[:1]:
+                notice = Shipment("wms", f"{number}-{quantity}", (), submission_id=life["id"], lines=(line,))
+                self.ledger.shipments.record(self.driver.ctx, notice, [OrderedLine("1", "A-1", 2)])
 
         @rule(accepted=st.sampled_from([True, False, None]))
         def acknowledge(self, accepted):

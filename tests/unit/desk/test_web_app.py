@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Form
 from fastapi.responses import Response
 from starlette.requests import Request
 from starlette.testclient import TestClient
@@ -99,6 +100,38 @@ def test_changes_must_come_from_our_own_pages(headers: dict[str, str]) -> None:
     with TestClient(with_pages()) as client:
         assert client.post("/test/act", headers=headers).status_code == 403
         assert client.post("/test/act", headers=OWN_PAGE).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://testserver", 204),
+        ("http://testserver:8080", 403),
+        ("http://evil.example", 403),
+        ("http://testserver.evil.example", 403),
+        ("null", 403),
+        ("", 403),
+    ],
+)
+def test_without_https_the_origin_must_be_this_host(origin: str, status: int) -> None:
+    """Browsers send ``Sec-Fetch-Site`` to HTTPS and loopback addresses only."""
+    with TestClient(with_pages()) as client:
+        answer = client.post("/test/act", headers={"Origin": origin, "X-Order-Desk": "./"})
+        assert answer.status_code == status
+        both = {"Origin": "http://testserver", "Sec-Fetch-Site": "cross-site", "X-Order-Desk": "./"}
+        assert client.post("/test/act", headers=both).status_code == 403
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read() -> None:
+    app = with_pages()
+
+    @app.post("/test/text")
+    async def text(user: Viewer, text: Annotated[str, Form()]) -> Response:
+        return done(str(len(text)))
+
+    with desk_client(app) as client:
+        assert client.post("/test/text", data={"text": "x" * 900_000}).status_code == 204
+        assert client.post("/test/text", data={"text": "x" * 1_000_001}).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/test/page", "/nothing", "/static/desk.css", "/static/nothing", "/test/fail/x"])

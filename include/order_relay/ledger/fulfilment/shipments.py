@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment, shipment_line
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
@@ -41,6 +42,8 @@ _KEPT = 200  # bytes of a carrier, service, tracking number or order name
 
 REPEATED, REPLACED, DISMISSED = "repeated", "replaced", "dismissed"
 """Why a shipment does not count: it is a duplicate, another one corrects it, or an operator dismissed it."""
+
+_BEFORE = sa.select(submission.c.pipeline, submission.c.shipped).where(submission.c.id == sa.bindparam("b_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +241,8 @@ def _count(tx: Transaction, number: int, submission_id: int, ordered: Sequence[O
     found = None if ordered is None else compute_progress(ordered, [_lines(parcel) for parcel in parcels])
     shipped = SHIPPED if found is not None and found.complete else PARTLY
     newest = max(filter(None, (parcel["shipped_at"] for parcel in parcels)), default=tx.now)
+    before = tx.run(_BEFORE, {"b_id": submission_id}).one()
+    order_counts.count(tx, before.pipeline, order_counts.SHIPPED, (shipped == SHIPPED) - (before.shipped == SHIPPED))
     tx.run(submission.update().where(submission.c.id == submission_id).values(shipped=shipped, shipped_at=newest))
     return ShipmentResult("recorded", number, submission_id, shipped, found)
 

@@ -16,6 +16,7 @@ from order_relay.ledger.schema.states import OPEN, State
 from order_relay.ledger.schema.tables import attempt, batch, event, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
+from order_relay.ledger.store.migrations.versions.v0022_order_trends import DEFINITIONS, count_again, order
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.write_back.acknowledgements import premature
@@ -40,7 +41,8 @@ class Accounting(Repository):
         """
         if run is None:
             named = IN_ANY_PIPELINE if name is None else submission.c.pipeline == name
-            return _order_counts(_maintained(tx, name) + _by_reason(tx, [named, submission.c.state.in_(OPEN)]))
+            kept = _maintained(tx, name, order_count.c.kind.in_(CURRENT))
+            return _order_counts(kept + _by_reason(tx, [named, submission.c.state.in_(OPEN)]))
         where = _scope(tx, name, run)
         return {**_order_counts(_actual(tx, where)), "notes": _notes(tx, where)}
 
@@ -86,8 +88,6 @@ class Accounting(Repository):
     @writes
     def recount(self, tx: Transaction) -> None:
         """Count all orders again, for ``counts``."""
-        from order_relay.ledger.store.migrations.versions.v0018_order_counts import count_again
-
         count_again(tx.conn)
 
     @reads
@@ -150,21 +150,25 @@ def _actual(tx: Transaction, where: Scope) -> Counts:
     return _by_reason(tx, where) + Counter({(ACKNOWLEDGED, ""): tx.run(confirmed).scalar_one()})
 
 
-def _maintained(tx: Transaction, name: str | None) -> Counts:
-    """The maintained counts: settled orders and acknowledgements."""
-    where = [] if name is None else [order_count.c.pipeline == name]
+def _maintained(tx: Transaction, name: str | None, *which: sa.ColumnElement[bool]) -> Counts:
+    """The sums of the maintained counts, by kind and reason."""
+    where = which if name is None else (order_count.c.pipeline == name, *which)
     query = (
         sa.select(order_count.c.kind, order_count.c.reason, sa.func.sum(order_count.c.n).label("n"))
-        .where(*where, order_count.c.kind.in_(CURRENT))
+        .where(*where)
         .group_by(order_count.c.kind, order_count.c.reason)
     )
     return Counter({(row.kind, row.reason): int(row.n) for row in tx.run(query)})
 
 
 def _wrong_counts(tx: Transaction, name: str | None) -> list[str]:
-    """Where the maintained counts differ from the orders."""
-    kept, actual = _maintained(tx, name), _actual(tx, _scope(tx, name, None))
-    wrong = sorted(key for key in kept.keys() | actual.keys() if key[0] in CURRENT and kept[key] != actual[key])
+    """Where the maintained counts differ from the orders and their history."""
+    kept, actual = _maintained(tx, name), Counts()
+    for definition in DEFINITIONS:
+        each = definition(*([] if name is None else [order.c.pipeline == name])).subquery("counted")
+        groups = sa.select(each.c.kind, each.c.reason, sa.func.count().label("n")).group_by(each.c.kind, each.c.reason)
+        actual += Counter({(row.kind, row.reason): row.n for row in tx.run(groups)})
+    wrong = sorted(key for key in kept.keys() | actual.keys() if kept[key] != actual[key])
     shown = [f"{' '.join(filter(None, key))}: {kept[key]}, counted {actual[key]}" for key in wrong]
     return [f"the maintained counts are wrong ({'; '.join(shown)}). Run {COMMAND} ledger recount"] if shown else []
 

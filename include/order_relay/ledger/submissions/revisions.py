@@ -120,6 +120,8 @@ def insert_submissions(
     }
     tx.run(_INSERT, [{**common, **row} for row in rows])
     order_counts.count(tx, bound.name, order_counts.RECEIVED, len(rows))
+    if state in order_counts.STOPS:
+        order_counts.count(tx, bound.name, state, len(rows))
     tx.run(
         _FIRST_EVENTS,
         {

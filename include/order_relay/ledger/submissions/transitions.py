@@ -99,8 +99,8 @@ def _transition_group(  # noqa: PLR0917 - the inner half of ``transition``
         raise ConcurrentUpdateError(
             f"{len(rows) - touched} of {len(rows)} submissions were changed by another transaction"
         )
-    order_counts.count_entered(tx, ids, via[-1])
     _write_events(tx, ids, via, cause)
+    order_counts.count_entered(tx, ids, via[-1])
 
 
 def _write_alike(

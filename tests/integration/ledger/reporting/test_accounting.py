@@ -67,9 +67,23 @@ def test_counts_are_merged_at_the_end_of_a_run(driver):
     driver.ledger.runs.end(driver.ctx, {})
     driver.ledger.runs.end(driver.ctx, {})
     rows = driver.ledger.database.read(lambda tx: tx.run(sa.text("SELECT kind, n FROM order_count")).all())
-    assert sorted(tuple(row) for row in rows) == [("imported", 3), ("received", 3)]
+    assert sorted(tuple(row) for row in rows) == [("import_time", 3), ("imported", 3), ("received", 3)]
     assert accounting.counts(NAME) == expected
     assert accounting.invariant_violations() == []
+
+
+def test_days_older_than_five_weeks_lose_their_hours(driver):
+    driver.ledger.runs.begin(driver.ctx, "run")
+    driver.imported("1")
+    old = sa.text("UPDATE order_count SET day = '2020-02-29', hour = 7")
+    driver.ledger.database.write(lambda tx: tx.run(old))
+    driver.imported("2")
+    driver.ledger.runs.end(driver.ctx, {})
+    query = sa.text("SELECT day < '2026', hour, sum(n) FROM order_count WHERE kind = 'imported' GROUP BY 1, 2")
+    (recent, past) = sorted(driver.ledger.database.read(lambda tx: tx.run(query).all()), key=lambda row: row[0])
+    assert (past[1], past[2], recent[2]) == (None, 1, 1)
+    assert recent[1] is not None
+    assert driver.ledger.accounting.invariant_violations() == []
 
 
 def test_two_processes_merge_at_once(driver):
