@@ -20,6 +20,7 @@ from order_relay.ledger.fulfilment.status_refusals import StatusRefusals
 from order_relay.ledger.operators.activity import OperatorActivity
 from order_relay.ledger.operators.attention import Attention
 from order_relay.ledger.operators.bulk import BulkDecisions
+from order_relay.ledger.operators.code_tables import CodeTableRows
 from order_relay.ledger.operators.decisions import Decisions
 from order_relay.ledger.reporting.accounting import Accounting
 from order_relay.ledger.reporting.health import Health
@@ -72,6 +73,7 @@ class Ledger:
         self.preflight = PreflightChecks(database)
         self.decisions = Decisions(database)
         self.bulk = BulkDecisions(database)
+        self.code_tables = CodeTableRows(database)
         self.activity = OperatorActivity(database)
         self.attention = Attention(database)
         self.acknowledgements = Acknowledgements(database)

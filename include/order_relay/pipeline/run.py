@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from order_relay.batches import BatchStore, Manifest
@@ -44,6 +45,7 @@ class RunWiring(Protocol):
     def destination(self) -> Destination: ...  # noqa: D102
     @property
     def transformer(self) -> Transformer: ...  # noqa: D102
+    def transformer_for(self, ledger: Ledger, run: str) -> Transformer: ...  # noqa: D102
     @property
     def store(self) -> BatchStore: ...  # noqa: D102
     @property
@@ -57,6 +59,11 @@ class PipelineRun:
     ctx: RunContext
     wiring: RunWiring
     ledger: Ledger
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        """The run's transformer, with the rows of code tables that the ledger had when the run began."""
+        return self.wiring.transformer_for(self.ledger, self.ctx.run)
 
     def start(self, kind: str = "run", *, note: bool = True) -> None:
         """Register the run, and hold back unsent orders that the source cancelled; arguments as in ``start_run``."""
@@ -88,9 +95,9 @@ class PipelineRun:
             wiring.store,
             plan or self.plan_new_orders(),
             batch_id=self.ctx.run,
-            transform_fingerprint=wiring.transformer.fingerprint,
+            transform_fingerprint=self.transformer.fingerprint,
             connection_fingerprint=wiring.source_connection.fingerprint(),
-            contents=wiring.transformer.contents,
+            contents=self.transformer.contents,
         )
 
     def has_work(self, batch: Manifest) -> bool:
@@ -105,7 +112,7 @@ class PipelineRun:
             self.ledger,
             wiring.store,
             source=wiring.source.format,
-            transformer=wiring.transformer,
+            transformer=self.transformer,
             manifest=batch,
             ask_again_s=wiring.settings.reading.ask_again_s,
         )
@@ -123,7 +130,7 @@ class PipelineRun:
             self.ctx,
             self.ledger,
             wiring.store,
-            transformer=wiring.transformer,
+            transformer=self.transformer,
             policies=wiring.settings.engine_policies,
             manifest=winners,
         )

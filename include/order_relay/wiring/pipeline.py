@@ -5,7 +5,7 @@ A vendor is a folder, ``vendors/NAME/``, with a declaration in its ``vendor.py``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
+from order_relay.ledger.operators.code_tables import CodeTableRow
 from order_relay.orders.identity.source_identity import IdentityPaths
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.pipeline.ports import Destination, FeedbackTaker, Source
@@ -22,7 +23,14 @@ from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeli
 from order_relay.pipeline.settings.sections import VendorAccount
 from order_relay.vendors import load_vendor
 from order_relay.wiring.dry_run import ReadOnlySource, SearchOnlyDestination, UnreachableDestination
-from order_relay.wiring.transformation import checked, fact_names, payload_hooks, transform_settings
+from order_relay.wiring.transformation import (
+    checked,
+    fact_names,
+    naming_rows,
+    payload_hooks,
+    transform_settings,
+    with_rows,
+)
 from order_relay.wiring.vendors import WiredParts
 
 
@@ -42,6 +50,7 @@ class Wiring(WiredParts):
     filesystem: Any = None
     dry_run: bool = False
     shadow: bool = False
+    _built: dict[tuple[int, ...], Transformer] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def for_pipeline(
@@ -89,17 +98,32 @@ class Wiring(WiredParts):
 
     @cached_property
     def transformer(self) -> Transformer:
-        """Turns orders into the destination's payloads. Raises ``ConfigurationError`` for a wrong mapping."""
+        """Turns orders into the destination's payloads, with the present rows of code tables in the ledger.
+
+        Raises ``ConfigurationError`` for a wrong mapping. Stages of a run use ``transformer_for`` instead.
+        """
+        return self.build_transformer(self.ledger.code_tables.rows(self.name))
+
+    def transformer_for(self, ledger: Ledger, run: str) -> Transformer:
+        """As ``transformer``, with the rows that the run ``run`` uses: all its tasks use the same ones."""
+        return self.build_transformer(ledger.code_tables.rows(self.name, run))
+
+    def build_transformer(self, rows: Sequence[CodeTableRow] = ()) -> Transformer:
+        """A transformer with these rows beside those of the files. Raises ``ConfigurationError``."""
+        versions = tuple(row.version for row in rows)
+        if versions not in self._built:
+            self._built = {versions: self._transformer(rows)}
+        return self._built[versions]
+
+    def _transformer(self, rows: Sequence[CodeTableRow]) -> Transformer:
         facts: dict[str, Any] = {}
         for party in (self.settings.source, self.settings.destination):
             account = load_vendor(party.vendor).settings.from_connection(self.connection_of(party))
             facts |= {name: getattr(account, name) for name in fact_names(party.vendor)}
-        return Transformer(
-            self.source.format,
-            self.destination.format,
-            transform_settings(self.settings, facts),
-            payload_hooks(self.settings.destination.vendor),
-        )
+        formats = self.source.format, self.destination.format
+        hooks = payload_hooks(self.settings.destination.vendor)
+        with naming_rows(self.name, rows):
+            return Transformer(*formats, transform_settings(with_rows(self.settings, rows), facts), hooks)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -125,7 +149,7 @@ class Wiring(WiredParts):
         """Create every part that may be misconfigured, before anything is done. Raises ``ConfigurationError``."""
         form = self.source.format
         IdentityPaths.from_mapping(form.mapping.get("identity", {}), f"{form.name}: identity")
-        self.transformer  # noqa: B018 - created for its checks
+        self.build_transformer()  # for its checks; there may be no ledger yet
         self.store  # noqa: B018
 
     def _account(self, role: Literal["source", "destination"]) -> Any:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from order_relay import COMMAND
+from order_relay.errors import ConfigurationError
+from order_relay.ledger.operators.code_tables import CodeTableRow
 from order_relay.orders.mapping.canonical import CanonicalReader
+from order_relay.orders.mapping.code_tables import overlay
 from order_relay.orders.payload.hooks import PayloadHooks
 from order_relay.orders.payload.mapping_setup import source_reader
 from order_relay.orders.payload.transform_settings import TransformSettings
@@ -57,8 +63,36 @@ def remarks(settings: PipelineSettings) -> list[str]:
     return [f"{settings.file}: transform.{remark}" for remark in found] + settings.remarks()
 
 
-def canonical_reader(settings: PipelineSettings) -> CanonicalReader:
-    """The reader of a pipeline's archived orders; needs no connection. Raises ``ConfigurationError``."""
+def with_rows(settings: PipelineSettings, rows: Sequence[CodeTableRow]) -> PipelineSettings:
+    """The settings with rows of code tables that operators made, as if they were in the pipeline's file.
+
+    Moved to the file, the rows change neither payloads nor fingerprint.
+    """
+    by_table: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in rows:
+        by_table[row.table][row.key] = row.value
+    return settings.model_copy(update={"tables": overlay(settings.tables, by_table)}) if rows else settings
+
+
+@contextmanager
+def naming_rows(pipeline: str, rows: Sequence[CodeTableRow]) -> Iterator[None]:
+    """Name the rows of operators in errors about a mapping that they are part of."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if not rows:
+            raise
+        raise ConfigurationError(
+            f"{error} (with the {len(rows)} rows that operators made; list them with: {COMMAND} tables {pipeline})"
+        ) from None
+
+
+def canonical_reader(settings: PipelineSettings, rows: Sequence[CodeTableRow] = ()) -> CanonicalReader:
+    """The reader of a pipeline's archived orders, with rows of code tables in the ledger; needs no connection.
+
+    Raises ``ConfigurationError``.
+    """
     source = load_vendor(settings.source.vendor).format("source")
     destination = load_vendor(settings.destination.vendor).format("destination")
-    return source_reader(source, destination, transform_settings(settings))
+    with naming_rows(settings.name, rows):
+        return source_reader(source, destination, transform_settings(with_rows(settings, rows)))

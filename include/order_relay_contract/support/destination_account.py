@@ -34,7 +34,7 @@ class DestinationAccount(VendorAccount):
         """By destination key: what the pipeline sends for the orders that its source offers."""
         with self.pair.wiring(self.sandbox.connections(), "sqlite://", "memory://none") as wiring:
             documents = [order.document for order in wiring.source.fetch(everything(wiring.source))]
-            results = wiring.transformer.transform(documents)
+            results = wiring.build_transformer().transform(documents)
         assert [result.issues for result in results] == [[]] * len(results)
         return {result.destination_key: result.payload or b"" for result in results}
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.backups import back_up, restore
+from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.write_back.feedback import OMS_NUMBER, FeedbackStep
 from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment, ShippedLine
@@ -65,6 +66,7 @@ def full(driver):
     driver.ledger.offline_orders.record_answers(driver.ctx, [("9", Acknowledgement(False, "no"))], 5)
     driver.ledger.activity.note([driver.row("1")["id"]], "customer phoned", "ann")
     driver.ledger.attention.assign({driver.row("1")["id"]: None}, "bob", "ann")
+    driver.ledger.code_tables.put(driver.ctx, RowKey("ship_via", "UPS"), "U", "new")
     driver.ledger.runs.end(driver.ctx, {"n": 1})
     driver.ledger.alerts.record(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
     return driver

@@ -1,4 +1,4 @@
-"""Tables of what operators do beside the transitions of orders, which are in ``event``."""
+"""Tables of what operators do beside the transitions of orders (``event``): actions, and rows of code tables."""
 
 from __future__ import annotations
 
@@ -50,4 +50,22 @@ order_attention = sa.Table(
     sa.Column("seen_changed_at", UtcTime),  # the order as it was when it was snoozed
     sa.Column("seen_content", sa.Text, nullable=False),
     sa.Column("seen_offered", sa.Boolean, nullable=False),
+)
+
+code_table_row = sa.Table(
+    "code_table_row",
+    metadata,
+    sa.Column("id", BigKey, primary_key=True, autoincrement=True),  # the row's version; rises in commit order
+    sa.Column("pipeline", sa.Text, nullable=False),  # no foreign key: rows may be made before the first run
+    sa.Column("table_name", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),  # the key in the form in which codes are compared
+    sa.Column("key", sa.Text, nullable=False),  # the key as the operator wrote it
+    sa.Column("value", sa.Text),  # JSON; null if removed
+    sa.Column("previous", sa.Text),  # JSON of the value of the version before; null if there was none
+    sa.Column("removed", sa.Boolean, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Index("ix_code_table_row_code", "pipeline", "table_name", "code", "id"),
+    sa.Index("ix_code_table_row_version", "pipeline", "id"),
 )

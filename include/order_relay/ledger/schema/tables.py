@@ -45,6 +45,7 @@ run = sa.Table(
     sa.Column("started_at", UtcTime, nullable=False),
     sa.Column("ended_at", UtcTime),
     sa.Column("facts", sa.Text),
+    sa.Column("tables_version", sa.BigInteger),  # newest version of a code table's row that the run uses
     sa.Index("ix_run_started", "pipeline", "started_at"),
 )
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema import order_counts
+from order_relay.ledger.schema.operator_tables import code_table_row
 from order_relay.ledger.schema.records import BatchInfo
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import pipeline, run, submission
@@ -84,7 +85,8 @@ class Runs(Repository):
 
         ``store_sequence`` is the number in the batch store. If the ledger is new, empty, or behind the store (restored
         from a backup), or if ``behind`` is set, orders that are not imported become *unverified*: they are looked up
-        before their first POST. A run that begins again (a retry) keeps its number.
+        before their first POST. A run that begins again (a retry) keeps its number. All tasks of the run use the code
+        tables' rows of this moment.
         """
         found = require_pipeline(tx, ctx.pipeline, lock=True)
         empty = not tx.run(sa.select(sa.exists().where(submission.c.pipeline == ctx.pipeline))).scalar()
@@ -92,7 +94,13 @@ class Runs(Repository):
         if past:
             mark_unverified(tx, ctx.pipeline)
         mine = tx.run(sa.select(run.c.sequence).where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run)).scalar()
+        version = tx.run(
+            sa.select(sa.func.max(code_table_row.c.id)).where(code_table_row.c.pipeline == ctx.pipeline)
+        ).scalar()
+        used = {"tables_version": version or 0}
+        mine_only = run.update().where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run)
         if mine is not None and found.last_sequence >= store_sequence:
+            tx.run(mine_only, used)
             return int(mine)
         number = max(int(found.last_sequence), store_sequence) + 1
         tx.run(pipeline.update().where(pipeline.c.name == ctx.pipeline), {"last_sequence": number})
@@ -106,10 +114,11 @@ class Runs(Repository):
                     "kind": kind,
                     "who": ctx.who,
                     "started_at": tx.now,
+                    **used,
                 },
             )
         else:
-            tx.run(run.update().where(run.c.pipeline == ctx.pipeline, run.c.run == ctx.run), {"sequence": number})
+            tx.run(mine_only, {"sequence": number, **used})
         return number
 
     @writes
