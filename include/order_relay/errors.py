@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -79,12 +79,15 @@ class ValidationIssue:
     """One reason why a record was rejected.
 
     ``code`` is stable (snake_case, for filters and statistics). ``pointer`` is a JSON pointer into the record
-    (RFC 6901). ``message`` is for operators: amounts and counts are allowed, personal data is not.
+    (RFC 6901). ``message`` is for operators: amounts and counts are allowed, personal data is not. ``table_code``: the
+    code table that was used and the code, if the value has no usable row; it may be any text of the order, and is kept
+    out of messages, logs and the ledger.
     """
 
     code: str
     pointer: str
     message: str
+    table_code: tuple[str, str] | None = field(default=None, repr=False, compare=False)
 
 
 class RecordRejectedError(OrderRelayError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeVar
 
 from order_relay.batches import BatchStore
@@ -22,6 +22,8 @@ T = TypeVar("T")
 CONNECTION_TTL_S = 30.0
 """Seconds for which a connection is cached, and after which a changed password is effective at the latest."""
 
+_READERS = 32  # prepared readers of archived orders that are kept
+
 
 class Deployment:
     """Thread-safe access to connections, ledger, archive and pipelines. Opening raises ``ConfigurationError``."""
@@ -37,6 +39,7 @@ class Deployment:
         self._ledger: Ledger | None = None
         self._archive: OrderArchive | None = None
         self.pipeline: Callable[[str], PipelineSettings] = cache(load_pipeline)
+        self._reader = lru_cache(maxsize=_READERS)(self._make_reader)
 
     def connection(self, conn_id: str) -> Connection | None:
         """A connection, at most ``CONNECTION_TTL_S`` old; ``None`` if it is not defined."""
@@ -63,9 +66,14 @@ class Deployment:
         """The archived orders of every pipeline."""
         with self._lock:
             if self._archive is None:
-                readers: Callable[[str], CanonicalReader] = cache(lambda name: canonical_reader(self.pipeline(name)))
-                self._archive = OrderArchive(self._store(), readers)
+                self._archive = OrderArchive(
+                    self._store(), lambda name: self._reader(name, self.ledger.code_tables.version(name))
+                )
             return self._archive
+
+    def _make_reader(self, pipeline: str, _version: int) -> CanonicalReader:
+        """A pipeline's reader; cached by the version of the code tables' rows that operators made."""
+        return canonical_reader(self.pipeline(pipeline), self.ledger.code_tables.rows(pipeline))
 
     def close(self) -> None:
         """Close the ledger if it was opened."""

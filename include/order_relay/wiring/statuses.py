@@ -93,7 +93,8 @@ class StatusWiring(WiredParts):
     @cached_property
     def archive(self) -> OrderArchive:
         """The archived orders of every pipeline."""
-        return OrderArchive(self.store, cache(lambda name: canonical_reader(load_pipeline(name))))
+        rows = self.ledger.code_tables.rows
+        return OrderArchive(self.store, cache(lambda name: canonical_reader(load_pipeline(name), rows(name))))
 
 
 def status_reader(settings: StatusSettings) -> StatusReader:

@@ -73,7 +73,7 @@ def ship(
     pipelines = installation.chosen(pipeline)
     with installation.ledger() as ledger:
         work = find_order(ledger, number, pipelines)
-        archive = order_archive(installation)
+        archive = order_archive(installation, ledger)
         if unmatched is not None:
             found = assign_shipment(ledger, archive, unmatched, work, instead_of)
         else:
@@ -153,13 +153,14 @@ def _find_unmatched(ledger: Ledger, word: str, pipeline: str | None) -> int:
     return int(ids[0])
 
 
-def order_archive(installation: Installation) -> OrderArchive:
+def order_archive(installation: Installation, ledger: Ledger) -> OrderArchive:
     """The archive of all pipelines' orders."""
     from order_relay.pipeline.archive import OrderArchive
     from order_relay.pipeline.settings.pipeline import load_pipeline
     from order_relay.wiring.transformation import canonical_reader
 
-    return OrderArchive(installation.store, cache(lambda name: canonical_reader(load_pipeline(name))))
+    rows = ledger.code_tables.rows
+    return OrderArchive(installation.store, cache(lambda name: canonical_reader(load_pipeline(name), rows(name))))
 
 
 def _shipment(

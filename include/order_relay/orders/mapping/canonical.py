@@ -8,7 +8,7 @@ unit prices are ``Decimal``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from order_relay.errors import ConfigurationError, ValidationIssue
@@ -184,11 +184,8 @@ class CanonicalReader:
             if rule.informational:
                 notes[row].append(columns.omission_note(location, issue))
             else:
-                issues[row].append(
-                    ValidationIssue(
-                        issue.code, location, f"{field_name(location) if location else rule.target} {issue.message}"
-                    )
-                )
+                message = f"{field_name(location) if location else rule.target} {issue.message}"
+                issues[row].append(replace(issue, pointer=location, message=message))
 
         missing = OrderNote("not_in_code_table", location, "is not in its code table; left out")
         column = columns.read_column(rule, documents, report, lambda row, _: notes[row].append(missing))
@@ -261,9 +258,8 @@ class CanonicalReader:
                 if column in informational:
                     notes[order[index]].append(columns.omission_note(location, issue))
                     continue
-                issues[order[index]].append(
-                    ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}")
-                )
+                message = f"{field_name(location)} {issue.message}"
+                issues[order[index]].append(replace(issue, pointer=location, message=message))
                 if column in ("quantity", "unit_price", *LINE_MONEY):
                     unpriced.add(order[index])
         frame = pd.DataFrame({**lines, "promotion": promotion}, dtype=object)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -75,10 +76,7 @@ def read_column(rule: MappingRule, rows: DocumentRows, report: ReportIssue, note
     else:
         read = rows.values if rule.many else rows.column
         column = combine_columns(rule, [read(path) for path in rule.paths], report, many=rule.many)
-    if rule.table is not None:
-        column = look_up_codes(rule, column, report, note)
-    if rule.converter is not None:
-        column = convert_column(rule, column, report)
+    column = convert_codes(rule, column, report, note)
     if rule.many or rule.informational:
         for row in rows.blocked(rule.paths):
             if rule.verb != "first":
@@ -145,6 +143,18 @@ def _combine(rule: MappingRule, found: Sequence[list[Any]], report: ReportIssue,
             combined.append(None)
             report(row, ValidationIssue("bad_value", "", "cannot be read"))
     return combined
+
+
+def convert_codes(rule: MappingRule, column: list[Any], report: ReportIssue, note: ReportUnmapped) -> list[Any]:
+    """Apply the rule's code table, then its converter. Issues of either name table and code."""
+    if rule.table is None:
+        return convert_column(rule, column, report)
+    codes = column
+
+    def report_code(row: int, issue: ValidationIssue) -> None:
+        report(row, replace(issue, table_code=(rule.table_name, _digits(codes[row]))))
+
+    return convert_column(rule, look_up_codes(rule, codes, report_code, note), report_code)
 
 
 def look_up_codes(rule: MappingRule, column: list[Any], report: ReportIssue, note: ReportUnmapped) -> list[Any]:

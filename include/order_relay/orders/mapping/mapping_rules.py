@@ -55,8 +55,9 @@ RULE_KEYS = {
 class MappingRule:
     """One rule of a mapping file, checked.
 
-    ``verb``: how the values at the paths become one (``verbs``), which ``combine`` does. ``many``: a path goes through
-    a list. ``has_members``: the value may be an object or a list, so that paths may lead into it.
+    ``table``: the values by code. ``verb``: how the values at the paths become one (``verbs``), which ``combine`` does.
+    ``many``: a path goes through a list. ``has_members``: the value may be an object or a list, so that paths may lead
+    into it.
     """
 
     target: str
@@ -68,6 +69,7 @@ class MappingRule:
     extract: re.Pattern[str] | None = None
     converter: Converter | None = None
     table: Mapping[str, Any] | None = None
+    table_name: str = ""
     pick: str = ""
     unknown: str = "default"
     default: Any = None
@@ -183,6 +185,7 @@ def _rule(raw: Mapping[str, Any], tables: CodeTables, settings: Mapping[str, Any
         extract=_extract(raw.get("extract"), context),
         converter=parse_conversion(raw, _converter(raw, settings, context), context),
         table=_table(raw, tables, context),
+        table_name=str(raw.get("table") or ""),
         pick=str(raw.get("pick", "")),
         unknown=_one_of(raw.get("unknown", "default"), ("default", "note", "keep", "refuse"), context),
         default=default,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from order_relay.errors import ValidationIssue
@@ -129,7 +130,8 @@ class PayloadAssembler:
             else:
                 location = self._reader.order_pointer(self._origins.get(origin, origin))
             if location:
-                return ValidationIssue(issue.code, location, f"{field_name(location)}, sent as {issue.message}")
+                message = f"{field_name(location)}, sent as {issue.message}"
+                return replace(issue, pointer=location, message=message)
         return issue
 
     def _line_place(self, column: str, items: BuiltItems, index: int) -> str:

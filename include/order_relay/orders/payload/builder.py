@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from order_relay.errors import ConfigurationError, ValidationIssue
@@ -92,13 +92,13 @@ class PayloadBuilder:
                 self.notes.append((row, columns.omission_note(target, issue)))
                 return
             location = pointer(target.replace("[]", "").removesuffix(".*").split("."))
-            self.wrong.append((row, ValidationIssue(issue.code, location, f"{field_name(location)} {issue.message}")))
+            message = f"{field_name(location)} {issue.message}"
+            self.wrong.append((row, replace(issue, pointer=location, message=message)))
 
         column = columns.read_from_columns(rule, source, report) if rule.paths else [rule.value] * self.size
-        if rule.table is not None:
-            missing = OrderNote("not_in_code_table", target, "is not in its code table; default used")
-            column = columns.look_up_codes(rule, column, report, lambda row, _: self.notes.append((row, missing)))
-        column = columns.apply_default(rule, columns.convert_column(rule, column, report))
+        missing = OrderNote("not_in_code_table", target, "is not in its code table; default used")
+        column = columns.convert_codes(rule, column, report, lambda row, _: self.notes.append((row, missing)))
+        column = columns.apply_default(rule, column)
         if rule.required:
             for row, value in enumerate(column):
                 if value is None:
