@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,8 @@ def environment() -> Environment:
         "state_title": state_title,
         "reason_title": reason_title,
         "count": count,
+        "day": day,
+        "attention_title": attention_title,
     }
     return made
 
@@ -130,12 +132,30 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def day(at: date) -> str:
+    """A day of a chart, such as ``Thu 26 Nov``."""
+    return f"{at:%a} {at.day} {at:%b}"
+
+
 _STATE_TITLES: Mapping[str, str] = {"in_doubt": "In doubt"}
 
 
 def state_title(state: str) -> str:
     """A state as a title; states not in the table (of other repositories) are shown as they are."""
     return _STATE_TITLES.get(state, state.capitalize()) if state in STATES else state
+
+
+_ATTENTION_TITLES: Mapping[str, str] = {
+    "write_back": "Write-back failed",
+    "cancelled": "Cancelled by its source",
+    "status": "Order status to decide",
+    "parcel": "Parcel to decide",
+}
+
+
+def attention_title(kind: str) -> str:
+    """A kind of ``ledger.attention`` as a title."""
+    return _ATTENTION_TITLES.get(kind) or state_title(kind)
 
 
 def reason_title(code: str) -> str:

@@ -166,6 +166,7 @@ def _watch(ledger: Ledger, name: str, settings: Any) -> None:
 def _desk(ledger: Ledger, name: str, now: datetime) -> None:
     """What the order desk asks about the orders that need attention, and about today and the last days."""
     ledger.trends.today([name], now)
+    ledger.trends.open_orders([name])
     ledger.trends.daily([name], now - timedelta(days=29))
     rules = AttentionRules({name: 60.0}, ("resends_exhausted",))
     for kind in KINDS:

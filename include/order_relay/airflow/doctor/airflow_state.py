@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from order_relay.airflow.doctor.checks import CheckResult, fail, ok, warn
 from order_relay.airflow.installation import Installation
 from order_relay.errors import TransientError
-
-WITHOUT: Mapping[str, str] = {
-    "watch": "no alerts and no daily summary are sent",
-    "order_review": "no reviews are opened for held orders",
-    "in_doubt_sweep": "orders in doubt are looked up only by runs of their pipeline",
-    "reconcile": "ledger and OMS are not reconciled",
-    "retention": "expired data is not removed",
-}
-"""DAG that sends nothing -> effect of pausing it."""
+from order_relay.pipeline.report.dag_effects import MISSING_WHILE_PAUSED, NO_RUNS
 
 
 def stop_switch(installation: Installation) -> Iterator[CheckResult]:
@@ -40,7 +32,7 @@ def dags(installation: Installation, in_use: Iterable[str]) -> Iterator[CheckRes
         advice = "check the switches in Airflow's list of DAGs"
         yield warn("DAGs", f"cannot read which DAGs are paused: {error}", advice)
         return
-    wanted = {**WITHOUT, **dict.fromkeys(in_use, "its schedule does not run")}
+    wanted = {**MISSING_WHILE_PAUSED, **dict.fromkeys(in_use, NO_RUNS)}
     if not paused.keys() & wanted.keys():
         advice = "set Airflow's dags_folder to dags/ and start the DAG processor"
         yield warn("DAGs", "Airflow knows none of Order Relay's DAGs", advice)

@@ -1,4 +1,4 @@
-"""What happened lately, for the order desk: counts of today and of each day. Reads the maintained counts only."""
+"""What happened lately, for the order desk. Reads the maintained counts and open orders, never the history."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from functools import lru_cache
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.order_counts import ASSISTED, IMPORT_TIME, RECEIVED, SHIPPED, STOPS, order_count
-from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import pipeline
+from order_relay.ledger.schema.states import OPEN, State
+from order_relay.ledger.schema.tables import pipeline, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads
@@ -37,6 +37,11 @@ _COUNTS = (
         order_count.c.kind.in_(sa.bindparam("kinds", expanding=True)),
     )
     .group_by(*_PLACE)
+)
+_OPEN = (
+    sa.select(submission.c.state, sa.func.count().label("n"))
+    .where(among(submission.c.pipeline, "names"), submission.c.state.in_(OPEN))
+    .group_by(submission.c.state)
 )
 
 
@@ -110,6 +115,12 @@ class Trends(Repository):
             today[kind] += n if start >= windows[0][0] else 0
             before[kind] += n * sum(_share(start, begin, end) for begin, end in past)
         return {kind: SoFar(today[kind], before[kind] / len(past) if past else None, len(past)) for kind in _TODAY}
+
+    @reads
+    def open_orders(self, tx: Transaction, pipelines: Collection[str]) -> Counter[str]:
+        """The number of orders in each open state."""
+        rows = tx.run(_OPEN, {"names": list(pipelines)})
+        return Counter({row.state: row.n for row in rows})
 
     @reads
     def daily(self, tx: Transaction, pipelines: Collection[str], since: datetime) -> list[DayTrend]:
