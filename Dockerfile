@@ -1,5 +1,5 @@
-# Airflow 3.3 with Order Relay. The image brings Airflow's constraints file, which chooses the version of each dependency that it
-# lists; the package's ranges admit them (scripts/check_versions.sh).
+# Airflow 3.3 with Order Relay; the API server serves its order desk and endpoints as well. The image brings Airflow's
+# constraints file, which chooses the version of each dependency that it lists; the package's ranges admit them (scripts/check_versions.sh).
 FROM apache/airflow:3.3.2-python3.13
 
 # What the batch store needs: s3, gcs, azure, or several separated by commas; empty for a volume that all workers mount

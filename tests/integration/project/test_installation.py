@@ -28,6 +28,7 @@ import json, logging, sys
 logging.disable(logging.WARNING)
 from airflow.dag_processing.dagbag import DagBag
 import order_relay
+from order_relay.desk.rendering import HERE
 from order_relay.pipeline.settings.locations import config_folder
 from order_relay.pipeline.settings.pipeline import load_file, pipeline_files
 from order_relay.wiring.transformation import canonical_reader, checked
@@ -38,6 +39,7 @@ print(json.dumps({
     "package": order_relay.__file__, "config": str(config_folder()), "dags": sorted(bag.dags),
     "errors": {file: error[-500:] for file, error in bag.import_errors.items()},
     "modes": {name: settings.mode for name, settings in pipelines.items()},
+    "desk": sorted(str(file.relative_to(HERE)) for file in HERE.rglob("*.*") if file.suffix[:3] != ".py"),
     "readers": len([canonical_reader(settings) for settings in pipelines.values()]),
 }))
 """
@@ -99,6 +101,10 @@ def test_every_dag_of_an_installation_parses_and_nothing_is_live(installed: Path
     assert len(seen["dags"]) == len(list((ROOT / "dags").glob("*.py"))) >= 10
     assert Path(seen["config"]).is_relative_to(installed)
     assert set(seen["modes"].values()) == {"shadow"}
+    desk = ROOT / "include" / "order_relay" / "desk"
+    assert seen["desk"] == sorted(
+        str(file.relative_to(desk)) for folder in ("static", "templates") for file in (desk / folder).rglob("*.*")
+    )
     assert seen["readers"] == len(seen["modes"]) == 2
 
 
