@@ -167,3 +167,16 @@ def test_a_run_has_its_page_in_airflow_and_none_beside_it() -> None:
         "/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00"
     )
     assert outside.run_path(PIPELINE, "manual") == ""
+
+
+def test_doctors_findings_are_kept_for_a_minute(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from order_relay.airflow.desk import host as host_module
+    from order_relay.airflow.installation import Installation
+
+    host = host_module.AirflowHost(Installation())
+    found = host.findings()
+    assert {"ledger", "stop switch", "alerts"} <= {finding.check for finding in found}
+    assert {finding.level for finding in found} <= {"ok", "skip", "warn"}
+    assert host.findings() is host.findings()
+    monkeypatch.setattr(host_module, "FINDINGS_TTL_S", 0.0)
+    assert host.findings() is not host.findings()

@@ -46,6 +46,7 @@ class FixedHost:
     paused: dict[str, bool] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
     rechecked: list[str] = field(default_factory=list)
+    found: list[Any] = field(default_factory=list)
 
     def stop_switch(self) -> StopSwitch:
         """The switch."""
@@ -55,6 +56,10 @@ class FixedHost:
         """Record the value, and switch accordingly."""
         self.written.append(value)
         self.switch = read_switch(value, {PIPELINE, OTHER})
+
+    def findings(self) -> list[Any]:
+        """Those that a test has."""
+        return self.found
 
     def recheck_reviews(self, numbers: Collection[str]) -> None:
         """Record the numbers."""

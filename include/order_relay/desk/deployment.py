@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -30,8 +30,27 @@ class InstalledParts(ActionsParts, Protocol):
         """The ledger's database URL."""
 
 
+class Finding(Protocol):
+    """One of doctor's findings. ``level``: ``ok``, ``skip``, ``warn`` or ``fail``; ``advice``: the next step."""
+
+    @property
+    def level(self) -> str: ...  # noqa: D102
+
+    @property
+    def check(self) -> str: ...  # noqa: D102
+
+    @property
+    def found(self) -> str: ...  # noqa: D102
+
+    @property
+    def advice(self) -> str: ...  # noqa: D102
+
+
 class DeskHost(ActionsHost, Protocol):
     """The system that hosts the desk: Airflow, or the standalone server."""
+
+    def findings(self) -> Sequence[Finding]:
+        """The findings of ``order-relay doctor --no-vendors``, at most a minute old."""
 
     def paused_dags(self) -> dict[str, bool]:
         """DAG id -> paused. Raises ``TransientError`` if that cannot be read."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Collection
 from urllib.parse import quote
 
+from order_relay.airflow.doctor.checks import CheckResult
+from order_relay.airflow.doctor.findings import run_checks, skip_repeated_causes
 from order_relay.airflow.installation import Installation
 from order_relay.airflow.metadata import database, stop_variable
 from order_relay.pipeline.runs.stop_switch import StopSwitch
+
+FINDINGS_TTL_S = 60.0
+"""Seconds for which findings are shown again without a new check."""
 
 
 class AirflowHost:
@@ -18,6 +25,18 @@ class AirflowHost:
 
     def __init__(self, installation: Installation, *, pages: bool = True) -> None:
         self._installation, self._pages = installation, pages
+        self._lock = threading.Lock()
+        self._findings: tuple[float, list[CheckResult]] | None = None
+
+    def findings(self) -> list[CheckResult]:
+        """The findings of ``order-relay doctor --no-vendors``, at most ``FINDINGS_TTL_S`` old."""
+        with self._lock:
+            if self._findings is None or time.monotonic() - self._findings[0] >= FINDINGS_TTL_S:
+                self._findings = (
+                    time.monotonic(),
+                    list(skip_repeated_causes(run_checks(Installation(), None, vendors=False))),
+                )
+            return self._findings[1]
 
     def stop_switch(self) -> StopSwitch:
         """The stop switch; if it cannot be read, everything counts as stopped."""
