@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from order_relay.endpoints import requests
+from order_relay.endpoints.failed_logins import LOCKOUT_S, MAX_FAILURES
 from order_relay.errors import ConfigurationError, RecordRejectedError, ValidationIssue
 from order_relay.ledger.fulfilment.feed_index import FeedIndex, FeedPage
 from order_relay.ledger.store import database
@@ -268,6 +270,40 @@ async def test_the_pair_in_the_query_lets_in_and_both_must_be_right(company: Com
     refused(await company.get(None, **{"SS-UserName": AUTH[0]}), 401)
 
 
+async def test_an_address_with_many_wrong_passwords_is_locked_out_and_logged(
+    company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(MAX_FAILURES):
+        refused(await company.get(None), 401)  # without credentials: nothing is guessed
+    assert numbers(await company.get(AUTH)) == []
+    statuses = [(await company.get((AUTH[0], f"guess {n}"))).status_code for n in range(MAX_FAILURES + 5)]
+    assert statuses == [401] * MAX_FAILURES + [429] * 5
+    locked = await company.get(AUTH)
+    refused(locked, 429)
+    assert 0 < int(locked.headers["retry-after"]) <= LOCKOUT_S + 1
+    ours = [record.getMessage() for record in caplog.records if record.name.endswith("failed_logins")]
+    assert len(ours) == 1
+    assert f"{MAX_FAILURES} logins from 127.0.0.1 failed" in ours[0]
+    assert "guess" not in ours[0]
+
+
+async def test_wrong_credentials_do_not_wait_for_work(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, finish = threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> bytes:
+        started.set()
+        finish.wait(20)
+        return b""
+
+    monkeypatch.setattr("order_relay.vendors.shiprush.endpoint.FeedService.export", slow)
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(company.get(AUTH))
+        await asyncio.to_thread(started.wait, 20)
+        refused(await company.get((AUTH[0], "wrong")), 401)
+        assert not working.done()
+        finish.set()
+
+
 @pytest.mark.parametrize(("name", "value"), [("login", ""), ("password", ""), ("defined", False)])
 async def test_without_configured_credentials_it_stays_closed(company: Company, name: str, value: Any) -> None:
     setattr(company, name, value)
@@ -404,7 +440,7 @@ bodies = st.one_of(st.binary(max_size=300), xml.map(lambda text: f"<ShipNotice>{
 async def test_any_request_is_answered(
     stocked: Company, caplog: Any, method: str, query: dict[str, str], body: bytes, known: bool, header: bool
 ) -> None:
-    """No 5xx, no stack trace, no credential in a log line, and nothing without credentials but 401 and 405."""
+    """No 5xx, no stack trace, no credential in a log line, and nothing without credentials but refusals."""
     caplog.set_level(logging.DEBUG)
     if known:
         query = {**WINDOW, **query, "SS-UserName": AUTH[0], "SS-Password": AUTH[1]}
@@ -425,7 +461,7 @@ async def test_any_request_is_answered(
     if answer.content:
         etree.fromstring(answer.content)
     if not (known or header):
-        assert answer.status_code in {401, 405}
+        assert answer.status_code in {401, 405, 429}
     ours = [r.getMessage() for r in caplog.records if not r.name.startswith(("httpx", "httpcore"))]
     assert not any(AUTH[0] in result or AUTH[1] in result or quote_plus(AUTH[1]) in result for result in ours)
     caplog.clear()

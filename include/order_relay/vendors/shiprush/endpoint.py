@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
+import anyio
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from order_relay import COMMAND
 from order_relay.endpoints.dependencies import Deployment
+from order_relay.endpoints.failed_logins import FailedLogins
 from order_relay.endpoints.requests import (
     NormalizePathMiddleware,
     RequestRejectedError,
@@ -53,11 +54,12 @@ log = logging.getLogger(__name__)
 def create_app(parts: Deployment) -> FastAPI:
     """The app to be mounted at ``/shiprush``."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    service, throttle = FeedService(parts), WorkThrottle()
+    service, throttle, logins = FeedService(parts), WorkThrottle(), FailedLogins("shiprush")
 
     async def answer(request: Request, work: Callable[[ShipRushSettings], Awaitable[bytes]]) -> Response:
         try:
-            settings = await throttle.run(partial(service.authenticate, request))
+            # not in the throttle's queue: requests with wrong credentials must not delay those with right ones
+            settings = await anyio.to_thread.run_sync(service.authenticate, request, logins)
             return Response(await work(settings), media_type=_XML, headers={"Cache-Control": "no-store"})
         except Exception as error:
             return _error_response(to_rejection(error))
@@ -120,16 +122,23 @@ class FeedService:
     def __init__(self, parts: Deployment) -> None:
         self._deployment = parts
 
-    def authenticate(self, request: Request) -> ShipRushSettings:
-        """The feed's settings. Raises ``RequestRejectedError`` (401) without the right credentials."""
+    def authenticate(self, request: Request, logins: FailedLogins) -> ShipRushSettings:
+        """The feed's settings.
+
+        Raises ``RequestRejectedError``: 401 without the right credentials, 429 if too many of this address were wrong.
+        """
+        address = request.client.host if request.client else ""
+        logins.check(address)
         connection = self._deployment.connection(CONNECTION)
         settings = (
             ShipRushSettings.from_connection(connection)
             if connection and connection.login and connection.password
             else None
         )
-        header = request.headers.get("authorization")
-        if settings is None or not is_authorized(settings, header, request.scope.get(_CREDENTIALS, {})):
+        header, query = request.headers.get("authorization"), request.scope.get(_CREDENTIALS, {})
+        if settings is None or not is_authorized(settings, header, query):
+            if header is not None or query:  # a request without credentials guesses nothing
+                logins.record(address)
             challenge = {"WWW-Authenticate": 'Basic realm="orders"'}
             raise RequestRejectedError(401, "user name or password is missing or wrong", challenge)
         return settings
