@@ -53,10 +53,10 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "failed logins are not counted",
-        "desk/standalone/sessions.py",
+        "http/auth/failed_logins.py",
         "            for source in _sources(user, address):\n                self._count(source, now)\n",
         "",
-        ("tests/unit/desk/standalone/test_sessions.py::test_an_address_is_locked_whatever_names_it_tries",),
+        ("tests/unit/http/auth/test_failed_logins.py::test_an_address_is_locked_whatever_names_it_tries",),
     ),
     Breakage(
         "Airflow's permissions for single DAGs do not apply to the desk",

@@ -21,8 +21,9 @@ from order_relay.desk.deployment import DeskDeployment
 from order_relay.desk.rendering import render
 from order_relay.desk.standalone.accounts import LONGEST_NAME, Account, Accounts
 from order_relay.desk.standalone.passwords import LONGEST, hash_password, matches
-from order_relay.desk.standalone.sessions import FailedLogins, Sessions
+from order_relay.desk.standalone.sessions import Sessions
 from order_relay.desk.web_app import create_app, http_error
+from order_relay.http.auth.failed_logins import FailedLogins
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from order_relay import COMMAND
 from order_relay.endpoints.dependencies import Deployment
-from order_relay.endpoints.failed_logins import FailedLogins
 from order_relay.endpoints.requests import (
     NormalizePathMiddleware,
     RequestRejectedError,
@@ -25,6 +24,7 @@ from order_relay.endpoints.requests import (
     to_rejection,
 )
 from order_relay.errors import MalformedResponseError
+from order_relay.http.auth.failed_logins import FailedLogins
 from order_relay.ledger import ShipmentResult
 from order_relay.ledger.fulfilment.feed_ids import feed_id
 from order_relay.ledger.fulfilment.feed_index import FeedOrder
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 def create_app(parts: Deployment) -> FastAPI:
     """The app to be mounted at ``/shiprush``."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    service, throttle, logins = FeedService(parts), WorkThrottle(), FailedLogins("shiprush")
+    service, throttle, logins = FeedService(parts), WorkThrottle(), FailedLogins()
 
     async def answer(request: Request, work: Callable[[ShipRushSettings], Awaitable[bytes]]) -> Response:
         try:
@@ -127,20 +127,21 @@ class FeedService:
 
         Raises ``RequestRejectedError``: 401 without the right credentials, 429 if too many of this address were wrong.
         """
-        address = request.client.host if request.client else ""
-        logins.check(address)
-        connection = self._deployment.connection(CONNECTION)
-        settings = (
-            ShipRushSettings.from_connection(connection)
-            if connection and connection.login and connection.password
-            else None
-        )
         header, query = request.headers.get("authorization"), request.scope.get(_CREDENTIALS, {})
+        challenge = {"WWW-Authenticate": 'Basic realm="orders"'}
+        refusal = RequestRejectedError(401, "user name or password is missing or wrong", challenge)
+        if header is None and not query:  # guesses nothing, so it does not count
+            raise refusal
+        address = request.client.host if request.client else ""
+        if (wait_s := logins.attempt("", address)) > 0:
+            raise RequestRejectedError(429, "too many failed logins; try again later", {"Retry-After": f"{wait_s:.0f}"})
+        connection = self._deployment.connection(CONNECTION)
+        configured = connection is not None and connection.login and connection.password
+        settings = ShipRushSettings.from_connection(connection) if connection is not None and configured else None
         if settings is None or not is_authorized(settings, header, query):
-            if header is not None or query:  # a request without credentials guesses nothing
-                logins.record(address)
-            challenge = {"WWW-Authenticate": 'Basic realm="orders"'}
-            raise RequestRejectedError(401, "user name or password is missing or wrong", challenge)
+            log.warning("ShipRush endpoint: failed login from %s", address)
+            raise refusal
+        logins.succeeded("", address)
         return settings
 
     def export(self, settings: ShipRushSettings, query: Parameters) -> bytes:
