@@ -131,7 +131,7 @@ def _spoken(day: date, series: Sequence[Series], n: int, text: Callable[[float],
 
 
 def _pattern(key: str, series: Series) -> Markup:
-    """The fill of a series: its colour, and marks that tell it from the others without colours."""
+    """The fill of a series: its colour, and marks that distinguish it without colours."""
     marks = {"quarantined": "M0 8L8 0", "rejected": "M0 0L8 8M0 8L8 0", "held": "M4 0V8"}.get(series.key, "")
     return Markup(
         '<defs><pattern id="fill-{0}-{1}" width="8" height="8" patternUnits="userSpaceOnUse">'
