@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from history.clock import Clock
+from history.offers import NEW_METHODS
 from history.pipelines import SUPERCAT, Pipelines
+from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.operators.held_groups import HeldGroup
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.archive import read_documents
@@ -16,6 +18,9 @@ from order_relay_sandbox.serving import ThreadedSandbox
 from order_relay_sandbox.supercat.body import cents, total_up
 
 PEOPLE = ("dana", "joerg", "kim")
+TABLE_COMPLETED = timedelta(days=12)
+"""This long ago, the code table of shipping methods got another row."""
+
 LEFT_OPEN = timedelta(days=3)
 """Cases of these last days are still open."""
 
@@ -52,6 +57,16 @@ class Operators:
         before = min(now - timedelta(hours=20), today - LEFT_OPEN)
         self._stopped_orders(before)
         self._held_orders(before)
+        if now > today - TABLE_COMPLETED and not self._pipelines.ledger.code_tables.version(SUPERCAT):
+            self._complete_the_table()
+
+    def _complete_the_table(self) -> None:
+        """A row for a shipping method that stopped orders, and another evaluation of these."""
+        ledger, who = self._pipelines.ledger, PEOPLE[0]
+        ctx, why = RunContext(SUPERCAT, "", who), "New service of the carrier since this month"
+        ledger.code_tables.put(ctx, RowKey("ship_via", NEW_METHODS[0]), {"type": "express", "class": "Express"}, why)
+        ids = [row["id"] for row in ledger.queries.quarantined("not_in_table")]
+        ledger.bulk.replay(ctx, ids, "Row for this method added to the code table")
 
     def look_after(self, now: datetime) -> None:
         """What they left for tomorrow: some open cases have somebody who looks after them, a note, or are snoozed."""
