@@ -18,6 +18,7 @@ from order_relay.airflow.telemetry import recording
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.reporting.health import ACKNOWLEDGEMENT
+from order_relay.ledger.reporting.trends import time_within
 from order_relay.ledger.schema.states import OPEN, State
 from order_relay.pipeline.alerts import digest, rules
 from order_relay.pipeline.alerts.fulfilment_rules import unmatched_shipments
@@ -79,12 +80,15 @@ def _record_gauges(ledger: Ledger, facts: rules.PipelineFacts, states: Mapping[s
     waiting = oldest.get(ACKNOWLEDGEMENT)
     kinds = Counter(one["kind"] for one in ledger.alerts.unresolved() if one["pipeline"] == facts.pipeline)
     read_at = facts.pulse.read_at if facts.pulse else None
+    today = ledger.trends.daily([facts.pipeline], facts.now)[-1].import_times
+    within = {str(share): time_within(today, share) for share in (0.5, 0.95)}
     recording.pipeline_watched(
         facts.pipeline,
         {**states, ACKNOWLEDGEMENT: waiting.number if waiting else 0},
         {**open_states, **ages},
         (facts.now - read_at).total_seconds() if read_at else None,
         {**dict.fromkeys(sorted(PIPELINE_KINDS | RUN_KINDS), 0), **kinds},
+        import_times={share: seconds for share, seconds in within.items() if seconds is not None},
         stopped=facts.stopped or bool(facts.pulse and facts.pulse.resting),
     )
 

@@ -74,6 +74,13 @@ OLDEST = Metric(
     ("pipeline", "state"),
     "Age of the order that has been in each open state for longest; 0 if there is none.",
 )
+IMPORT_TIME = Metric(
+    "order_relay.import.time_seconds",
+    MetricType.GAUGE,
+    ("pipeline", "quantile"),
+    "Time from submission to import within which half (`0.5`) and 95% (`0.95`) of the orders imported today (UTC) were "
+    "imported; an upper bound, at most a third above. Not set on days without imports.",
+)
 SOURCE_AGE = Metric(
     "order_relay.source.read_age_seconds",
     MetricType.GAUGE,

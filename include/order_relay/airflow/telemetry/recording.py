@@ -69,9 +69,11 @@ def pipeline_watched(
     read_age_s: float | None,
     alerts: Mapping[str, int],
     *,
+    import_times: Mapping[str, float],
     stopped: bool,
 ) -> None:
-    """Record the state of a pipeline: orders and ages in seconds by state, open alerts by kind."""
+    """Record the state of a pipeline: orders and ages in seconds by state, open alerts by kind, times from submission
+    to import in seconds by quantile."""
     tags = {"pipeline": pipeline}
     for state, number in orders.items():
         _gauge(catalogue.ORDERS, number, {**tags, "state": state})
@@ -81,6 +83,8 @@ def pipeline_watched(
         _gauge(catalogue.SOURCE_AGE, read_age_s, tags)
     for kind, number in alerts.items():
         _gauge(catalogue.ALERTS, number, {**tags, "kind": kind})
+    for quantile, seconds in import_times.items():
+        _gauge(catalogue.IMPORT_TIME, seconds, {**tags, "quantile": quantile})
     _gauge(catalogue.STOPPED, int(stopped), tags)
 
 

@@ -105,7 +105,13 @@ def record_everything() -> None:
     counts = LedgerCounts(9, {"imported": 7, "quarantined": 2}, {("quarantined", "total_mismatch"): 2}, 7)
     recording.run_done("p", "live", RenderedReport("", "", {}, [], this_run=counts), ())
     recording.pipeline_watched(
-        "p", {"held": 3}, {"held": 90.0, "in_doubt": 0.0}, 60.0, {"stuck": 1, "silent": 0}, stopped=True
+        "p",
+        {"held": 3},
+        {"held": 90.0, "in_doubt": 0.0},
+        60.0,
+        {"stuck": 1, "silent": 0},
+        import_times={"0.5": 600.0},
+        stopped=True,
     )
     recording.alert_delivered("p", "stuck")
 
