@@ -65,7 +65,7 @@ class ChunkSettings(SettingsSection):
     """How ready orders are divided among load tasks."""
 
     at_most: int = Field(default=16, ge=1, le=16)
-    min_size: int = Field(default=250, ge=1, le=100_000)
+    min_size: int = Field(default=2_000, ge=1, le=100_000)
     parallel: int = Field(default=4, ge=1, le=16)
 
 

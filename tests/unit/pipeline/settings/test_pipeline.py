@@ -51,7 +51,7 @@ def test_the_shipped_files_are_valid_and_say_what_to_change() -> None:
 def test_defaults(tmp_path: Path) -> None:
     settings = load_file(written(tmp_path, BASE))
     assert settings.schedule == "*/15 * * * *"
-    assert (settings.chunks.at_most, settings.chunks.min_size) == (16, 250)
+    assert (settings.chunks.at_most, settings.chunks.min_size) == (16, 2_000)
     assert settings.load.max_wait_s == 120
     assert settings.load.lookup_before_send == "auto"
     assert settings.acknowledge.enabled
