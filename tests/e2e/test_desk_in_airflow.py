@@ -85,7 +85,7 @@ def test_a_page_and_the_tile_need_a_session(server: Any) -> None:
     by_cookie = server.get("/order-desk/tile.json", headers=signed_in("viewer"))
     by_token = server.get("/order-desk/tile.json", headers={"Authorization": f"Bearer {token('viewer')}"})
     assert by_cookie.json() == by_token.json()
-    assert {need["orders"] for need in by_cookie.json()["needs"]} == {0}
+    assert {one["number"] for one in by_cookie.json()["numbers"]} == {0}
     assert by_cookie.json()["stopped"] is False
 
 

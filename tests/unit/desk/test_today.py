@@ -58,6 +58,17 @@ def test_tiles_count_today_and_what_is_open(client: TestClient) -> None:
     assert "No earlier week to compare with" in shown
 
 
+def test_the_tile_on_airflows_home_page_has_the_same_numbers(client: TestClient, host: FixedHost) -> None:
+    found = client.get("/tile.json").json()
+    numbers = {one["title"]: (one["number"], one["path"], one["tone"]) for one in found["numbers"]}
+    assert numbers["Received"][0] == 6
+    assert numbers["Needs attention"] == (4, "attention", "bad")
+    assert numbers["In doubt"] == (1, "orders?state=in_doubt", "warn")
+    assert found["stopped"] is False
+    host.switch = StopSwitch(pipelines=frozenset({PIPELINE}))
+    assert client.get("/tile.json").json()["stopped"] is True
+
+
 def test_what_needs_attention_is_grouped_by_reason_with_the_age_of_the_oldest(client: TestClient) -> None:
     page = client.get("/").text
     assert "total differs Quarantined 2 less than a minute" in text(page)

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
 
 from order_relay.desk.access import Viewer
-from order_relay.desk.deployment import Desk
-from order_relay.desk.rendering import state_title
-from order_relay.ledger.schema.states import State
+from order_relay.desk.deployment import Desk, DeskDeployment
+from order_relay.desk.pages.today import tiles
 
 router = APIRouter()
-
-SHOWN = (State.QUARANTINED, State.REJECTED, State.HELD, State.IN_DOUBT)
-"""States that need an operator, in the order in which the tile shows them."""
 
 
 @router.get("/tile.json")
 async def tile(desk: Desk, user: Viewer) -> dict[str, Any]:
-    """``needs``: each state that needs an operator with its title, number of orders and page; ``stopped``: whether
-    sending is stopped for a pipeline of the user."""
+    """``numbers``: the tiles of the page *Today*, each with ``title``, ``number``, ``path`` and ``tone``; ``stopped``:
+    whether sending is stopped for a pipeline of the user."""
     return await desk.run(lambda: _tile(desk, user.pipelines))
 
 
-def _tile(desk: Desk, pipelines: frozenset[str]) -> dict[str, Any]:
-    counts: Counter[str] = Counter()
-    for name in sorted(pipelines):
-        counts.update(desk.ledger.accounting.counts(name)["states"])
-    switch = desk.host.stop_switch()
+def _tile(desk: DeskDeployment, pipelines: frozenset[str]) -> dict[str, Any]:
+    ledger, now = desk.ledger, datetime.now(UTC)
+    groups = ledger.attention.groups(pipelines, desk.actions.attention_rules)
+    numbers = tiles(ledger.trends.today(pipelines, now), groups, ledger.trends.open_orders(pipelines), now)
     return {
-        "needs": [
-            {"title": state_title(state), "orders": counts[state], "path": f"orders?state={state}"} for state in SHOWN
-        ],
-        "stopped": any(map(switch.stops, pipelines)),
+        "numbers": [{"title": one.title, "number": one.number, "path": one.path, "tone": one.tone} for one in numbers],
+        "stopped": any(map(desk.host.stop_switch().stops, pipelines)),
     }

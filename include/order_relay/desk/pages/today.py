@@ -53,7 +53,7 @@ def _today(desk: DeskDeployment, pipelines: Collection[str], now: datetime) -> d
     today = ledger.trends.today(pipelines, now)
     return {
         "banners": banners(desk, pipelines, pulses, now),
-        "tiles": _tiles(today, groups, ledger.trends.open_orders(pipelines), now),
+        "tiles": tiles(today, groups, ledger.trends.open_orders(pipelines), now),
         "groups": [group for group in groups if not group.snoozed],
         "snoozed": sum(group.number for group in groups if group.snoozed),
         "several": len(pipelines) > 1,
@@ -63,9 +63,10 @@ def _today(desk: DeskDeployment, pipelines: Collection[str], now: datetime) -> d
     }
 
 
-def _tiles(
+def tiles(
     today: Mapping[str, SoFar], groups: Iterable[AttentionGroup], still_open: Mapping[str, int], now: datetime
 ) -> list[Tile]:
+    """The numbers of today, and of what is open."""
     attention = sum(group.number for group in groups if not group.snoozed)
     doubt = still_open.get(State.IN_DOUBT, 0)
     stops = [today[state] for state in _STOPS]

@@ -21,13 +21,18 @@
     return answer.json();
   }
 
-  function content({ needs, stopped }) {
-    const open = needs.filter((one) => one.orders > 0);
+  const TONES = { bad: "fg.error", warn: "fg.warning" };
+
+  function content({ numbers, stopped }) {
     return [
       stopped && h(Badge, { key: "stopped", colorPalette: "red" }, "Sending is stopped"),
-      !open.length && h(Text, { key: "none", color: "fg.muted" }, "Nothing needs you."),
-      ...open.map((one) =>
-        h(HStack, { key: one.title, gap: 1 }, h(Text, { fontWeight: "bold" }, one.orders.toLocaleString("en-US")), to(one.path, one.title)),
+      ...numbers.map(({ title, number, path, tone }) =>
+        h(
+          HStack,
+          { key: title, gap: 1.5 },
+          h(Text, { fontWeight: "bold", color: TONES[tone] }, number.toLocaleString("en-US")),
+          to(path, title),
+        ),
       ),
     ];
   }
