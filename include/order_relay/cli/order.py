@@ -9,7 +9,6 @@ import typer
 
 from order_relay.airflow.installation import Installation
 from order_relay.cli.output import print_fields, print_json, print_line, print_table, problem_exit
-from order_relay.errors import OrderRelayError
 
 if TYPE_CHECKING:
     from order_relay.batches.store import BatchStore
@@ -81,8 +80,6 @@ _STATUS_EVENTS = (
 _FREE_TEXT = ("location", "detail")
 _PRIVATE = {"attempts": ("body", "remark"), "": ("customer_po", "ack_message", "offered", "items")}
 
-REMOVED = "(removed by retention)"
-
 
 def order(
     word: Annotated[str, typer.Argument(help="Order number, source id, uuid, OMS id or customer PO.")],
@@ -130,26 +127,16 @@ def _without_private(history: Mapping[str, Any]) -> dict[str, Any]:
 
 def _add_payloads(store: BatchStore, history: dict[str, Any]) -> None:
     """Add the payload of each attempt, and of the order if it is ready, read from the batch store."""
-    bodies = {(history.get("payload_name"), history.get("payload_row"))}
+    from order_relay.pipeline.order_view.order_content import read_payload
+
+    bodies: set[tuple[Any, Any]] = {(history.get("payload_name"), history.get("payload_row"))}
     bodies |= {(row.get("payload_name"), row.get("payload_row")) for row in history.get("attempts", ())}
-    texts = {location: _read_payload(store, location) for location in bodies if location[0]}
+    texts = {place: "".join(read_payload(store, *place)) for place in bodies if place[0]}
     history["payload"] = texts.get((history.get("payload_name"), history.get("payload_row")))
     history["attempts"] = [
         {**row, "payload": texts.get((row.get("payload_name"), row.get("payload_row")))}
         for row in history.get("attempts", ())
     ]
-
-
-def _read_payload(store: BatchStore, location: tuple[Any, Any]) -> str:
-    from order_relay.pipeline.retention.order_data import removed_before
-
-    name, row = location
-    try:
-        if not store.exists(name) and removed_before(store, name.split("/")[0], "runs") is not None:
-            return REMOVED
-        return store.read_rows(name, [row])[row].decode("utf-8", "replace") or REMOVED
-    except OrderRelayError as error:
-        return f"cannot be read: {error}"
 
 
 def _show(history: Mapping[str, Any], *, payload: bool) -> None:

@@ -24,6 +24,7 @@ from order_relay.ledger.operators.code_tables import CodeTableRows
 from order_relay.ledger.operators.decisions import Decisions
 from order_relay.ledger.reporting.accounting import Accounting
 from order_relay.ledger.reporting.health import Health
+from order_relay.ledger.reporting.order_history import OrderHistories
 from order_relay.ledger.reporting.queries import Queries
 from order_relay.ledger.reporting.reconciliation import Reconciliation
 from order_relay.ledger.reporting.retention import Retention
@@ -92,6 +93,7 @@ class Ledger:
         self.alerts = Alerts(database)
         self.accounting = Accounting(database)
         self.queries = Queries(database)
+        self.order_histories = OrderHistories(database)
         self.health = Health(database)
         self.reconciliation = Reconciliation(database)
         self.retention = Retention(database)

@@ -21,6 +21,11 @@ def encode(value: Any) -> bytes:
     return _ENCODER.encode(value)
 
 
+def indent(value: Any) -> str:
+    """``value`` as JSON text of several lines, for display; raises as ``encode``."""
+    return msgspec.json.format(encode(value), indent=1).decode()
+
+
 def decode(text: bytes) -> Any:
     """The value of a JSON text that ``encode`` wrote; fractions and exponents become ``Decimal``, integers ``int``.
 

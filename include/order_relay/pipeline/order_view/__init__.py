@@ -1,0 +1,1 @@
+"""One order as operators see it, from ledger and archive."""
