@@ -53,12 +53,16 @@ class _Past:
         for moment, name in _moments(day, end):
             last = today and moment >= end - timedelta(minutes=100)
             self._run(name, moment, lost=last and name == SUPERCAT)
-        evening = min(day.replace(hour=18, minute=30), end - timedelta(minutes=12))
-        if day.weekday() < 5 and not today:
-            self._afterwards(evening, end)
-        else:
+        closing = day.replace(hour=18, minute=30, second=0, microsecond=0)
+        evening = end - timedelta(minutes=12) if today else closing
+        if day.weekday() < 5:
+            if not today:
+                self._clock.set(evening - timedelta(hours=2))
+                self._operators.work(evening, end)
             self._clock.set(evening)
-            self._pipelines.alert(self._clock.now())
+            self._afterwards(closing)
+        self._clock.set(evening)
+        self._pipelines.alert(self._clock.now())
 
     def end(self) -> None:
         """What is still open, some minutes ago."""
@@ -74,18 +78,15 @@ class _Past:
             self._vendors.change({"shopatron": {"faults": _LAST_RUN_LOST}})
         self._pipelines.run(name, moment)
 
-    def _afterwards(self, evening: datetime, end: datetime) -> None:
-        pipelines, days = self._pipelines, timedelta(days=1)
-        self._clock.set(evening - timedelta(hours=2))
-        self._operators.work(evening, end)
-        self._clock.set(evening)
-        weekend = 2 if evening.weekday() == 0 else 0
-        pipelines.ship(evening - (2 + weekend) * days, evening - days)
+    def _afterwards(self, closing: datetime) -> None:
+        """What the warehouse and the fulfilment service report about orders of the days before ``closing``."""
+        pipelines, days, now = self._pipelines, timedelta(days=1), self._clock.now()
+        weekend = 2 if closing.weekday() == 0 else 0
+        pipelines.ship(closing - (2 + weekend) * days, closing - days, now)
         for step, ago in enumerate((1, 2, 4, 5)):
-            pipelines.report_statuses(evening - (ago + 1 + weekend) * days, evening - ago * days, step)
+            pipelines.report_statuses(closing - (ago + 1 + weekend) * days, closing - ago * days, step)
         pipelines.poll_statuses(self._clock.now())
         pipelines.write_back(self._clock.now())
-        pipelines.alert(self._clock.now())
 
 
 def _moments(day: datetime, end: datetime) -> list[tuple[datetime, str]]:

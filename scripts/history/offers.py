@@ -23,7 +23,7 @@ NEW_METHODS = ("FedEx 2Day", "Will Call")
 """Methods that are not in the code table."""
 
 _CASES = ("resubmitted", "reused_form", "suffix_without_base", "totals_off", "fractional_quantity")
-_CASES_AMONG = 250
+_CASES_AMONG = 120
 
 _NUMBER = re.compile(r"(?P<first>\d{4})-\d{6}-(?P<rest>[\d-]+)")
 

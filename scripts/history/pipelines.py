@@ -114,14 +114,14 @@ class Pipelines:
         for note in self.ledger.alerts.claim_due():
             self.ledger.alerts.mark_delivered(note)
 
-    def ship(self, since: datetime, until: datetime) -> None:
+    def ship(self, since: datetime, until: datetime, now: datetime) -> None:
         """Report parcels of most orders that were imported in this time; of a few only a part of the order."""
         imported = [order for order in self._imported(since, until) if self._random.random() < 0.9]  # the others wait
         contents = self.archive.read(self.ledger.worklist.get([order.id for order in imported]))
         for order in imported:
             ordered = contents[order.id].ordered()
             self.ledger.shipments.record(
-                RunContext(order.pipeline, "", "shiprush"), self._parcel(order, ordered or [], until), ordered
+                RunContext(order.pipeline, "", "shiprush"), self._parcel(order, ordered or [], now), ordered
             )
 
     def _parcel(self, order: Imported, ordered: Sequence[OrderedLine], packed: datetime) -> Shipment:
