@@ -111,6 +111,8 @@ class Wiring(WiredParts):
     def build_transformer(self, rows: Sequence[CodeTableRow] = ()) -> Transformer:
         """A transformer with these rows beside those of the files. Raises ``ConfigurationError``."""
         versions = tuple(row.version for row in rows)
+        if 0 in versions:  # not in the ledger: what a change would do
+            return self._transformer(rows)
         if versions not in self._built:
             self._built = {versions: self._transformer(rows)}
         return self._built[versions]

@@ -21,8 +21,10 @@ from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger
 from order_relay.ledger.operators.attention import AttentionGroup
 from order_relay.ledger.operators.attention_sources import KINDS, PARCEL, AttentionRules
+from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import metadata
+from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts import rules
 from order_relay_sandbox import serve_in_thread
 from tests.support import engine as engines
@@ -183,6 +185,9 @@ def _desk(ledger: Ledger, name: str, now: datetime) -> None:
     ledger.activity.note(shown, "x", "ann")
     ledger.activity.of_submission(min(shown, default=1))
     ledger.activity.general("stop")
+    ledger.code_tables.put(RunContext(name, "", "ann"), RowKey("country", "Freedonia"), "FR", "x")
+    ledger.code_tables.remove(RunContext(name, "", "ann"), RowKey("country", "Freedonia"), "x")
+    ledger.code_tables.version(name)
 
 
 COMMANDS = (
@@ -202,6 +207,8 @@ COMMANDS = (
     "cancelled",
     "statuses",
     "retention --dry-run",
+    "tables supercat_to_shopatron ship_via --history",
+    "tables unknown supercat_to_shopatron",
 )
 
 

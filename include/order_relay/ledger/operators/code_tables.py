@@ -7,6 +7,7 @@ contain no personal data and explain the payloads that were built with them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,10 +16,14 @@ import sqlalchemy as sa
 from order_relay.errors import ConcurrentUpdateError, ConfigurationError
 from order_relay.ledger.operators.activity import record_action
 from order_relay.ledger.schema.operator_tables import code_table_row
+from order_relay.ledger.schema.records import WorkItem
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import refusal, submission
 from order_relay.ledger.schema.tables import run as run_table
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text, dump_json, load_json
+from order_relay.ledger.submissions.worklist import work_items
 from order_relay.orders.mapping.mapping_rules import normalize_words
 from order_relay.orders.messages import RunContext
 
@@ -87,18 +92,40 @@ class CodeTableRows(Repository):
         chosen = code_table_row.c.pipeline == pipeline
         return int(tx.run(sa.select(sa.func.max(code_table_row.c.id)).where(chosen)).scalar() or 0)
 
+    @reads
+    def refused_orders(
+        self, tx: Transaction, pipeline: str, reasons: Sequence[str], limit: int
+    ) -> list[tuple[WorkItem, datetime]]:
+        """Quarantined orders with one of these reason codes, and since when they are; at most ``limit``, oldest first.
+
+        Reads the pipeline's quarantined orders, never its history.
+        """
+        each = refusal.alias("each")
+        newest = sa.select(sa.func.max(each.c.revision)).where(each.c.submission_id == submission.c.id)
+        fits = sa.exists().where(
+            refusal.c.submission_id == submission.c.id,
+            refusal.c.revision == newest.scalar_subquery(),
+            refusal.c.code.in_(reasons),
+        )
+        query = (
+            sa.select(submission.c.id, submission.c.changed_at)
+            .where(submission.c.pipeline == pipeline, submission.c.state == State.QUARANTINED, fits)
+            .order_by(submission.c.id + 0)  # by id alone, a database would read all orders in their order
+            .limit(limit)
+        )
+        since = {row.id: row.changed_at for row in tx.run(query)}
+        return [(work, since[work.id]) for work in work_items(tx, since)]
+
     @writes
     def put(
         self, tx: Transaction, ctx: RunContext, of: RowKey, value: Any, why: str, *, shown: int | None = None
     ) -> CodeTableRow:
         """Add or change a row; returns its newest version. A value that the row already has adds no version.
 
-        ``value`` is a text, number, boolean, list or object. ``shown``: the version that the operator saw (0: none);
-        ``None`` accepts any. Raises ``ConfigurationError`` for an empty or too long key or value, and
+        ``value`` is a text, number, boolean, list or object, never ``None``. ``shown``: the version that the operator
+        saw (0: none); ``None`` accepts any. Raises ``ConfigurationError`` for an empty or too long key or value, and
         ``ConcurrentUpdateError`` if the row has another version than the one shown.
         """
-        if value is None:
-            raise ConfigurationError(f"code table {of.table!r}, row {of.key!r}: has no value; remove the row instead")
         of = _clean(of)
         found = _locked(tx, ctx.pipeline, of, shown)
         if found is not None and (found.key, found.value, found.removed) == (of.key, value, False):

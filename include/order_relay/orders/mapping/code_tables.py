@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 from order_relay.orders.mapping.mapping_rules import CodeTables, normalize_words
 
+TABLE_REASONS = ("not_in_table", "unknown_country", "unknown_currency")
+"""Reason codes of orders that a row of a code table may release."""
+
 
 class OriginRow(NamedTuple):
     """The effective row of a code, and the origin that gives it."""

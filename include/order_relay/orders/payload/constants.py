@@ -80,27 +80,32 @@ class Constants:
 
     def _check(self, one: Constant) -> None:
         """Check the value against the schema. Null removes a member; ``resolve_target`` reports unknown targets."""
-        subschema = subschema_at(self.schema, one.parts)
-        if subschema is None or one.value is None:
-            return
-        names = (subschema_at(self.schema, one.parts[:-1]) or {}).get("propertyNames", {}) if len(one.parts) > 1 else {}
-        name = one.parts[-1].removesuffix("[]")
-        wanted = {
-            "type": "object",
-            "properties": {name: subschema},
-            "propertyNames": names,
-            "$defs": self.schema.get("$defs", {}),
-        }
-        try:
-            validator = jsonschema_rs.Draft202012Validator(wanted, formats=FORMATS, validate_formats=True)
-            fits = validator.is_valid({name: one.value})
-        except (ValueError, TypeError, RecursionError, OverflowError):
-            fits = False
-        if not fits:
-            raise self._wrong(one.target, f"the destination's schema does not allow this value{_allowed(subschema)}")
+        if one.value is not None and (problem := schema_problem(self.schema, one.parts, one.value)):
+            raise self._wrong(one.target, problem)
 
     def _wrong(self, target: str, problem: str) -> ConfigurationError:
         return ConfigurationError(f"{self.where}, constant {target!r}: {problem}")
+
+
+def schema_problem(schema: Mapping[str, Any], parts: PathParts, value: Any) -> str:
+    """Why a payload's schema does not allow a value at a path; empty if it does, or has no such member."""
+    subschema = subschema_at(schema, parts)
+    if subschema is None:
+        return ""
+    names = (subschema_at(schema, parts[:-1]) or {}).get("propertyNames", {}) if len(parts) > 1 else {}
+    name = parts[-1].removesuffix("[]")
+    wanted = {
+        "type": "object",
+        "properties": {name: subschema},
+        "propertyNames": names,
+        "$defs": schema.get("$defs", {}),
+    }
+    try:
+        validator = jsonschema_rs.Draft202012Validator(wanted, formats=FORMATS, validate_formats=True)
+        fits = validator.is_valid({name: value})
+    except (ValueError, TypeError, RecursionError, OverflowError):
+        fits = False
+    return "" if fits else f"the destination's schema does not allow this value{_allowed(subschema)}"
 
 
 def _has_members(subschema: Mapping[str, Any]) -> bool:

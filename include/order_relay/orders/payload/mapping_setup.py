@@ -101,13 +101,17 @@ def check_setup(
 
 
 def _tables_are_used(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> None:
-    over = settings.overrides
-    own = {*source.mapping.get("tables", {}), *destination.mapping.get("tables", {})}
-    named = set(_named_tables([over.source, over.destination]))
-    for name in over.tables:
-        if name not in own | named:
-            near = did_you_mean(name, sorted(own | named))
+    known = table_names(source, destination, settings)
+    for name in settings.overrides.tables:
+        if name not in known:
+            near = did_you_mean(name, known)
             raise ConfigurationError(f"{settings.named(f'tables.{name}')}: no rule uses this code table{near}")
+
+
+def table_names(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> list[str]:
+    """The code tables of the vendors' files, and those that rules of the pipeline's file use, sorted."""
+    own = {*source.mapping.get("tables", {}), *destination.mapping.get("tables", {})}
+    return sorted(own | set(_named_tables([settings.overrides.source, settings.overrides.destination])))
 
 
 def _named_tables(node: Any) -> Iterable[str]:

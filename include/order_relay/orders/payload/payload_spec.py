@@ -79,7 +79,7 @@ class PayloadSpec:
         given = parse_rules([rule for rule in raw if rule["target"] not in own], tables, values, where)
         fixed = [(MappingRule(one.target, value=one.value), one.parts) for one in constants]
         rules: list[tuple[MappingRule, tuple[str, ...]]] = [*fixed, *((rule, ()) for rule in given)]
-        plain = [rule for rule, _ in rules]
+        self.rules = plain = [rule for rule, _ in rules]
         _no_cards(plain, where)
         exact = read_choice(mapping, "free_keys", ("any_case", "exact"), values, where) == "exact"
         self.keys = CustomFields(exact=exact)

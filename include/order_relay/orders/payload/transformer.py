@@ -15,14 +15,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from order_relay.errors import ValidationIssue
+from order_relay.errors import RecordRejectedError, ValidationIssue
 from order_relay.orders.identity.source_identity import IdentityPaths
 from order_relay.orders.mapping.canonical import LINE_COLUMNS, ORDER_COLUMNS, CanonicalOrders, CanonicalReader
+from order_relay.orders.mapping.columns import CONVERSION_ERRORS
 from order_relay.orders.mapping.content_hash import ContentPaths
 from order_relay.orders.mapping.eligibility import EligibilityRules
+from order_relay.orders.mapping.mapping_rules import normalize_words
 from order_relay.orders.money.totals import check_totals
 from order_relay.orders.notes import OrderNote, limit_notes
 from order_relay.orders.payload.assembly import PayloadAssembler
+from order_relay.orders.payload.constants import schema_problem
 from order_relay.orders.payload.derivation import derive_columns, place_sums
 from order_relay.orders.payload.hooks import PayloadHooks
 from order_relay.orders.payload.items.charges import Charges
@@ -97,6 +100,7 @@ class Transformer:
             line_columns={*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
             with_members={rule.target for rule in (*self._reader.orders, *self._reader.lines) if rule.has_members},
         )
+        self._form = form
         self._items = ItemBuilder(form.amounts, charges, form.item_columns)
         self._assembler = PayloadAssembler(form, self._reader, hooks.derived)
         own = {**settings.rule_values(), **settings.model_dump(mode="json")}
@@ -115,6 +119,26 @@ class Transformer:
         section = self.source.mapping.get("identity", {})
         identity = IdentityPaths.from_mapping(section, f"{self.source.name}: identity")
         return ContentPaths.of(self._reader, self.eligibility, identity)
+
+    def row_problem(self, table: str, key: str) -> str:
+        """Why a rule cannot use the value of a code table's row; empty if all rules can."""
+        code, schema = normalize_words(key), self._form.format.schema
+        read = ((rule, False) for rule in (*self._reader.orders, *self._reader.lines))
+        for rule, sent in (*read, *((rule, True) for rule in self._form.rules)):
+            if rule.table_name != table or rule.table is None or code not in rule.table:
+                continue
+            value, problem = rule.table[code], ""
+            try:
+                value = value if rule.converter is None else rule.converter(value)
+                if sent and not rule.target.endswith(".*"):
+                    problem = schema_problem(schema, tuple(rule.target.split(".")), value)
+            except RecordRejectedError as error:
+                problem = error.issues[0].message
+            except CONVERSION_ERRORS:
+                problem = "cannot be read from it"
+            if problem:
+                return f"{rule.target}: {problem}"
+        return ""
 
     def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[TransformResult]:
         """One result per document, in the same order. No document affects another.

@@ -43,7 +43,7 @@ for _tag, _pattern, _first in (
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a file. Raises ``ConfigurationError`` with the file, the line and the problem."""
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        value = _load(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigurationError(f"{path.name}{line}: {error.problem}") from None
@@ -52,3 +52,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise ConfigurationError(f"{path.name}: must contain keys and values, such as 'source:' and 'destination:'")
     return value
+
+
+def read_value(text: str, where: str) -> Any:
+    """One value as it is written in a file. Raises ``ConfigurationError`` with ``where`` and the problem."""
+    try:
+        return _load(text)
+    except yaml.MarkedYAMLError as error:
+        raise ConfigurationError(f"{where}: {error.problem}; put texts with special characters in quotes") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{where}: cannot be read as YAML ({type(error).__name__})") from None
+
+
+def _load(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader

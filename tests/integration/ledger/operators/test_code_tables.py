@@ -61,8 +61,6 @@ def test_keys_that_no_code_equals_are_refused(ledger: Ledger, key: str) -> None:
 def test_only_rows_made_here_can_be_removed_and_values_are_bounded(ledger: Ledger) -> None:
     with pytest.raises(ConfigurationError, match="rows of a file are changed in the file"):
         ledger.code_tables.remove(CTX, GROUND, "x")
-    with pytest.raises(ConfigurationError, match="remove the row instead"):
-        ledger.code_tables.put(CTX, GROUND, None, "x")
     with pytest.raises(ConfigurationError, match="longer than 4000"):
         ledger.code_tables.put(CTX, GROUND, "x" * 4_001, "x")
     assert ledger.code_tables.version(PIPELINE) == 0
