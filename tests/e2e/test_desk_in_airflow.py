@@ -169,14 +169,12 @@ def test_a_run_has_its_page_in_airflow_and_none_beside_it() -> None:
     assert outside.run_path(PIPELINE, "manual") == ""
 
 
-def test_doctors_findings_are_kept_for_a_minute(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from order_relay.airflow.desk import host as host_module
+def test_doctors_findings_without_the_vendors_and_the_whole_ledger(server: Any) -> None:
+    from order_relay.airflow.desk.host import AirflowHost
     from order_relay.airflow.installation import Installation
 
-    host = host_module.AirflowHost(Installation())
-    found = host.findings()
-    assert {"ledger", "stop switch", "alerts"} <= {finding.check for finding in found}
+    found = list(AirflowHost(Installation()).findings(vendors=False))
+    checks = {finding.check for finding in found}
+    assert {"ledger", "stop switch", "alerts"} <= checks
+    assert "accounting check" not in checks
     assert {finding.level for finding in found} <= {"ok", "skip", "warn"}
-    assert host.findings() is host.findings()
-    monkeypatch.setattr(host_module, "FINDINGS_TTL_S", 0.0)
-    assert host.findings() is not host.findings()

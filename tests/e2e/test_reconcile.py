@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
+
+from order_relay.ledger import Ledger
 
 
 def test_a_missing_order_is_reported(make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
@@ -25,6 +28,9 @@ def test_a_missing_order_is_reported(make_world: Callable[..., Any], caplog: pyt
     assert run.labels["compare[0]"] == "supercat_to_shopatron"
     counts = run.xcoms["compare", "return_value", 0]
     assert (counts["missing"], counts["doubled"], counts["unsure"]) == (1, 0, 0)
+    with closing(Ledger.open(f"sqlite:///{world.home}/order_relay/ledger.sqlite")) as ledger:
+        (last,) = ledger.completed_checks.latest("reconcile").values()
+    assert (last.facts["missing"], last.facts["breaches"]) == (1, 0)
     assert any("GONE: missing" in record.getMessage() for record in caplog.records)
     assert world.states() == before
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -38,6 +40,16 @@ class FixedAccess:
         return self.user
 
 
+@dataclass(frozen=True)
+class FixedFinding:
+    """A finding of doctor."""
+
+    level: str
+    check: str
+    found: str
+    advice: str = ""
+
+
 @dataclass
 class FixedHost:
     """A host with a stop switch and paused DAGs that a test sets."""
@@ -46,7 +58,8 @@ class FixedHost:
     paused: dict[str, bool] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
     rechecked: list[str] = field(default_factory=list)
-    found: list[Any] = field(default_factory=list)
+    found: list[FixedFinding] = field(default_factory=list)
+    diagnosed: list[bool] = field(default_factory=list)
 
     def stop_switch(self) -> StopSwitch:
         """The switch."""
@@ -57,10 +70,6 @@ class FixedHost:
         self.written.append(value)
         self.switch = read_switch(value, {PIPELINE, OTHER})
 
-    def findings(self) -> list[Any]:
-        """Those that a test has."""
-        return self.found
-
     def recheck_reviews(self, numbers: Collection[str]) -> None:
         """Record the numbers."""
         self.rechecked += sorted(numbers)
@@ -68,6 +77,11 @@ class FixedHost:
     def paused_dags(self) -> dict[str, bool]:
         """The paused DAGs."""
         return self.paused
+
+    def findings(self, *, vendors: bool) -> list[FixedFinding]:
+        """The findings of the test."""
+        self.diagnosed.append(vendors)
+        return self.found
 
     def run_path(self, dag_id: str, run_id: str) -> str:
         """A path as in Airflow."""
@@ -96,3 +110,9 @@ def desk_app(parts: FixedParts | None = None, user: Principal | None = ADMIN, ho
 def desk_client(app: FastAPI) -> TestClient:
     """A client whose requests look like those of the desk's pages. Unexpected errors are answered, not raised."""
     return TestClient(app, headers=OWN_PAGE, raise_server_exceptions=False)
+
+
+def main_text(page: str) -> str:
+    """The page's main part without tags, with single spaces."""
+    main = page[page.index("<main") : page.index("</main>")]
+    return " ".join(unescape(re.sub(r"<title>.*?</title>|<[^>]*>", " ", main)).split())

@@ -45,7 +45,7 @@ def _stopped(desk: DeskDeployment, pipelines: Collection[str]) -> Iterator[Banne
     names = sorted(name for name in pipelines if switch.stops(name))
     if not names:
         return
-    last = next(iter(desk.ledger.activity.general(STOP, 1)), None)
+    last = next((one for one in desk.ledger.activity.general(STOP) if one.pipeline in {"", *names}), None)
     by = f" {last.who}, {last.at:%Y-%m-%d %H:%M} UTC: {last.why}" if last else ""
     which = "all pipelines" if switch.everything else ", ".join(names)
     yield Banner(BAD, f"Sending is stopped for {which}.{by}", "health")

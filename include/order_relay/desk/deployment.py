@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ import anyio
 from fastapi import Depends, HTTPException, Request
 
 from order_relay.batches import BatchStore
+from order_relay.desk.diagnosis import Diagnosis, Finding
 from order_relay.ledger import Ledger
 from order_relay.pipeline.settings.pipeline import PipelineSettings
 from order_relay.wiring.actions import ActionsHost, ActionsParts, OperatorActions
@@ -30,30 +31,14 @@ class InstalledParts(ActionsParts, Protocol):
         """The ledger's database URL."""
 
 
-class Finding(Protocol):
-    """One of doctor's findings. ``level``: ``ok``, ``skip``, ``warn`` or ``fail``; ``advice``: the next step."""
-
-    @property
-    def level(self) -> str: ...  # noqa: D102
-
-    @property
-    def check(self) -> str: ...  # noqa: D102
-
-    @property
-    def found(self) -> str: ...  # noqa: D102
-
-    @property
-    def advice(self) -> str: ...  # noqa: D102
-
-
 class DeskHost(ActionsHost, Protocol):
     """The system that hosts the desk: Airflow, or the standalone server."""
 
-    def findings(self) -> Sequence[Finding]:
-        """The findings of ``order-relay doctor --no-vendors``, at most a minute old."""
-
     def paused_dags(self) -> dict[str, bool]:
         """DAG id -> paused. Raises ``TransientError`` if that cannot be read."""
+
+    def findings(self, *, vendors: bool) -> Iterable[Finding]:
+        """Check every connection and setting; with ``vendors``, query them as well, read-only. May take minutes."""
 
     def run_path(self, dag_id: str, run_id: str) -> str:
         """The path of a run's page in Airflow, such as ``/dags/D/runs/R``; empty if there is none."""
@@ -64,6 +49,7 @@ class DeskDeployment:
 
     def __init__(self, parts: InstalledParts, host: DeskHost) -> None:
         self.parts, self.host = parts, host
+        self.diagnosis = Diagnosis(host.findings)
         self._lock = threading.RLock()
         self._opened: Ledger | None = None
 

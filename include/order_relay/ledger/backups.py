@@ -19,7 +19,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from itertools import groupby, islice
 from operator import itemgetter
@@ -30,6 +30,7 @@ import sqlalchemy as sa
 
 from order_relay.errors import ConfigurationError
 from order_relay.iteration import batched
+from order_relay.ledger.operators.completed_checks import BACKUP, CompletedChecks
 from order_relay.ledger.schema.tables import metadata, pipeline
 from order_relay.ledger.store.column_types import UtcTime
 from order_relay.ledger.store.database import Database, Transaction, sqlite_url
@@ -69,6 +70,9 @@ def back_up(url: str, path: Path, done: ProgressCallback = _no_progress) -> dict
                 rows = _dump(database, target_file, done) if portable else _copy_sqlite(database, target_file, done)
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"{path} cannot be written: {error}") from None
+        with suppress(ConfigurationError):  # a user who may only read may back up as well
+            facts = {"bytes": path.stat().st_size, "format": "portable" if portable else "sqlite"}
+            CompletedChecks(database).record(BACKUP, facts)
     return {
         "file": str(path),
         "format": "portable" if portable else "sqlite",

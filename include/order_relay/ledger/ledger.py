@@ -21,6 +21,7 @@ from order_relay.ledger.operators.activity import OperatorActivity
 from order_relay.ledger.operators.attention import Attention
 from order_relay.ledger.operators.bulk import BulkDecisions
 from order_relay.ledger.operators.code_tables import CodeTableRows
+from order_relay.ledger.operators.completed_checks import CompletedChecks
 from order_relay.ledger.operators.decisions import Decisions
 from order_relay.ledger.reporting.accounting import Accounting
 from order_relay.ledger.reporting.health import Health
@@ -28,6 +29,7 @@ from order_relay.ledger.reporting.order_history import OrderHistories
 from order_relay.ledger.reporting.queries import Queries
 from order_relay.ledger.reporting.reconciliation import Reconciliation
 from order_relay.ledger.reporting.retention import Retention
+from order_relay.ledger.reporting.run_history import RunHistory
 from order_relay.ledger.reporting.trends import Trends
 from order_relay.ledger.store.database import Database
 from order_relay.ledger.store.migrate import check_revision
@@ -76,6 +78,7 @@ class Ledger:
         self.bulk = BulkDecisions(database)
         self.code_tables = CodeTableRows(database)
         self.activity = OperatorActivity(database)
+        self.completed_checks = CompletedChecks(database)
         self.attention = Attention(database)
         self.acknowledgements = Acknowledgements(database)
         self.feedback = Feedback(database)
@@ -97,6 +100,7 @@ class Ledger:
         self.health = Health(database)
         self.reconciliation = Reconciliation(database)
         self.retention = Retention(database)
+        self.run_history = RunHistory(database)
         self.trends = Trends(database)
 
     @classmethod

@@ -6,7 +6,7 @@ import gzip
 import json
 import sqlite3
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.backups import back_up, restore
 from order_relay.ledger.operators.code_tables import RowKey
+from order_relay.ledger.operators.completed_checks import BACKUP
 from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.write_back.feedback import OMS_NUMBER, FeedbackStep
 from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment, ShippedLine
@@ -28,12 +29,13 @@ NAME = "shop_to_oms"
 
 
 def content(ledger):
-    """Every row of every table, but for what a restore changes on purpose."""
+    """Every row of every table, but for what a backup and a restore change on purpose."""
     with ledger.database.engine.connect() as conn:
         return {
             table.name: [
                 {name: value for name, value in row.items() if name not in ("proven", "unproven")}
                 for row in conn.execute(sa.select(table).order_by(*table.primary_key)).mappings()
+                if row.get("name") != "backup:"
             ]
             for table in metadata.sorted_tables
         }
@@ -114,6 +116,15 @@ def test_a_ledger_with_data_is_overwritten_only_on_request(full, tmp_path):
     assert full.state("9") == "received"
     restore(url_of(full.ledger), file, replace=True)
     assert content(full.ledger) == before
+
+
+def test_the_last_backup_is_known(full, tmp_path):
+    assert full.ledger.completed_checks.latest(BACKUP) == {}
+    for name in ("ledger.backup", "ledger.jsonl.gz"):
+        facts = back_up(url_of(full.ledger), tmp_path / name)
+        last = full.ledger.completed_checks.latest(BACKUP)[""]
+        assert last.facts == {"bytes": facts["bytes"], "format": facts["format"]}
+        assert datetime.now(UTC) - last.at < timedelta(minutes=1)
 
 
 def test_a_backup_is_never_written_over_a_file(full, tmp_path):

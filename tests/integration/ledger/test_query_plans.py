@@ -169,6 +169,11 @@ def _desk(ledger: Ledger, name: str, now: datetime) -> None:
     """What the order desk asks about the orders that need attention, and about today and the last days."""
     ledger.trends.today([name], now)
     ledger.trends.open_orders([name])
+    ledger.completed_checks.record("backup", {})
+    ledger.completed_checks.latest("backup")
+    ledger.run_history.latest([name], 5)
+    ledger.run_history.named("first", [name])
+    ledger.run_history.orders("first", [name], 10)
     ledger.trends.daily([name], now - timedelta(days=29))
     rules = AttentionRules({name: 60.0}, ("resends_exhausted",))
     for kind in KINDS:

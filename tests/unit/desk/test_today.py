@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from html import unescape
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,8 @@ from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.reporting.trends import SoFar
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from tests.support.desk import OTHER, PIPELINE, VIEWER, FixedHost, FixedParts, desk_app, desk_client
+from tests.support.desk import main_text as text
 from tests.support.stopped_orders import StoppedOrders
-
-
-def text(page: str) -> str:
-    """The page's main part without tags, with single spaces."""
-    main = page[page.index("<main") : page.index("</main>")]
-    return " ".join(unescape(re.sub(r"<title>.*?</title>|<[^>]*>", " ", main)).split())
 
 
 @pytest.fixture

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from urllib.parse import quote
 
 from order_relay.airflow.doctor.checks import CheckResult
-from order_relay.airflow.doctor.findings import run_checks, skip_repeated_causes
 from order_relay.airflow.installation import Installation
 from order_relay.airflow.metadata import database, stop_variable
 from order_relay.pipeline.runs.stop_switch import StopSwitch
-
-FINDINGS_TTL_S = 60.0
-"""Seconds for which findings are shown again without a new check."""
 
 
 class AirflowHost:
@@ -25,18 +19,6 @@ class AirflowHost:
 
     def __init__(self, installation: Installation, *, pages: bool = True) -> None:
         self._installation, self._pages = installation, pages
-        self._lock = threading.Lock()
-        self._findings: tuple[float, list[CheckResult]] | None = None
-
-    def findings(self) -> list[CheckResult]:
-        """The findings of ``order-relay doctor --no-vendors``, at most ``FINDINGS_TTL_S`` old."""
-        with self._lock:
-            if self._findings is None or time.monotonic() - self._findings[0] >= FINDINGS_TTL_S:
-                self._findings = (
-                    time.monotonic(),
-                    list(skip_repeated_causes(run_checks(Installation(), None, vendors=False))),
-                )
-            return self._findings[1]
 
     def stop_switch(self) -> StopSwitch:
         """The stop switch; if it cannot be read, everything counts as stopped."""
@@ -57,6 +39,12 @@ class AirflowHost:
     def paused_dags(self) -> dict[str, bool]:
         """DAG id -> paused. Raises ``TransientError`` if Airflow's database cannot be read."""
         return database.paused_dags()
+
+    def findings(self, *, vendors: bool) -> Iterable[CheckResult]:
+        """Doctor's findings without the accounting check of the whole ledger, which ``reconcile`` makes."""
+        from order_relay.airflow.doctor.findings import run_checks, skip_repeated_causes
+
+        return skip_repeated_causes(run_checks(Installation(), None, vendors=vendors, accounting=False))
 
     def run_path(self, dag_id: str, run_id: str) -> str:
         """The path of a run's page below Airflow's base URL; empty for a desk outside Airflow."""

@@ -13,14 +13,19 @@ from order_relay.airflow.installation import Installation
 _FIX_CONNECTION = "edit this connection (Admin > Connections, or AIRFLOW_CONN_...)"
 
 
-def run_checks(installation: Installation, pipeline: str | None, *, vendors: bool) -> Iterator[CheckResult]:
-    """Run all checks; results are yielded as they become available."""
+def run_checks(
+    installation: Installation, pipeline: str | None, *, vendors: bool, accounting: bool = True
+) -> Iterator[CheckResult]:
+    """Run all checks; results are yielded as they become available.
+
+    ``vendors``: query them, read-only. ``accounting``: check the whole ledger, which reads every order.
+    """
     advice = "set ORDER_RELAY_CONFIG to the folder with your pipeline files"
     yield from run_guarded("pipelines", advice, partial(storage.pipelines, installation))
     yield from run_guarded(
         "ledger",
         f"run `{COMMAND} ledger migrate`, or edit connection order_relay_ledger",
-        partial(storage.ledger, installation),
+        partial(storage.ledger, installation, whole=accounting),
     )
     yield from run_guarded(
         "batch store", "edit Variable order_relay_batches or its connection", partial(storage.store, installation)

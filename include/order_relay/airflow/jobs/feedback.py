@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow.context.run_request import run_slug
 from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.errors import ConfigurationError
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.archive import OrderArchive
 from order_relay.pipeline.fulfilment.cancelled_orders import mark_offline_orders, record_cancellations
 from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
+from order_relay.pipeline.runs.objects import run_slug
 from order_relay.pipeline.settings.pipeline import load_pipeline, pipeline_files
 
 if TYPE_CHECKING:

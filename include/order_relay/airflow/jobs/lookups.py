@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow.context.run_request import run_slug
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.errors import OrderRelayError
@@ -20,6 +19,7 @@ from order_relay.pipeline.alerts.kinds import NOT_LOOKED_UP
 from order_relay.pipeline.alerts.rules import stuck_orders
 from order_relay.pipeline.alerts.run_rules import failed_lookups
 from order_relay.pipeline.lookup.in_doubt import look_up as look_up_orders
+from order_relay.pipeline.runs.objects import run_slug
 from order_relay.pipeline.settings.pipeline import pipeline_files
 from order_relay.wiring.pipeline import Wiring
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from order_relay import COMMAND
-from order_relay.airflow.context.run_request import run_slug
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.errors import RunFailedError
 from order_relay.ledger import Alert
+from order_relay.ledger.operators.completed_checks import RECONCILE
 from order_relay.orders.markdown import escape_markdown
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.kinds import list_lines
@@ -24,7 +24,7 @@ from order_relay.pipeline.lookup import diff
 from order_relay.pipeline.lookup.diff import Discrepancy, DiscrepancyKind, ReconciliationReport
 from order_relay.pipeline.lookup.reconcile import reconcile
 from order_relay.pipeline.report.report import check_archive, closed_batches
-from order_relay.pipeline.runs.objects import run_prefix
+from order_relay.pipeline.runs.objects import run_prefix, run_slug
 from order_relay.pipeline.settings.pipeline import pipeline_files
 from order_relay.wiring.pipeline import Wiring
 
@@ -55,7 +55,7 @@ def compare(pipeline: str, context: Context) -> dict[str, Any]:
         # first, since it needs no OMS: a comparison that fails must not hide it
         breaches = check_accounting(wiring, datetime.now(UTC))
         notify(wiring.ledger, pipeline, list(_accounting_alerts(pipeline, breaches)))
-        result, name = write_comparison(wiring, run)
+        result, name = write_comparison(wiring, run, breaches)
         notify(wiring.ledger, pipeline, alerts_for(result, alert_unknown=wiring.settings.reconcile.alert_unknown))
     log.info("%s", diff.as_markdown(result))
     if breaches:
@@ -77,13 +77,20 @@ def check_accounting(wiring: Wiring, now: datetime) -> list[str]:
     ]
 
 
-def write_comparison(wiring: Wiring, run: str) -> tuple[ReconciliationReport, str]:
-    """Compare, and write the report to the batch store. Returns the result and the report's name."""
+def write_comparison(
+    wiring: Wiring, run: str, breaches: Sequence[str] | None = None
+) -> tuple[ReconciliationReport, str]:
+    """Compare, write the report to the batch store, and record the counts. Returns the result and the report's name.
+
+    ``breaches``: what the accounting check found, if it was made.
+    """
     # Another account than the one the orders were sent to would not have them.
     wiring.ledger.runs.bind(wiring.name, *account_names(wiring))
     result = asyncio.run(_reconcile(wiring))
     name = f"{run_prefix(RunContext(wiring.name, run))}/reconcile.md"
     wiring.store.write_text(name, diff.as_markdown(result))
+    found = {"report": name, **({} if breaches is None else {"breaches": len(breaches)}), **result.counts}
+    wiring.ledger.completed_checks.record(RECONCILE, found, wiring.name)
     return result, name
 
 

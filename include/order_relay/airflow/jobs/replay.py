@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from order_relay import COMMAND
-from order_relay.airflow.context.run_request import run_slug, triggered_by
+from order_relay.airflow.context.run_request import triggered_by
 from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.batches import Manifest
 from order_relay.errors import ConfigurationError
@@ -21,7 +21,7 @@ from order_relay.ledger.schema.listed_rows import QuarantinedSubmission
 from order_relay.orders.markdown import markdown_table
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.run import PipelineRun
-from order_relay.pipeline.runs.objects import run_prefix
+from order_relay.pipeline.runs.objects import run_prefix, run_slug
 from order_relay.times import as_utc
 from order_relay.wiring.pipeline import Wiring
 
