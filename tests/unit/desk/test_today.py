@@ -63,6 +63,13 @@ def test_the_tile_on_airflows_home_page_has_the_same_numbers(client: TestClient,
     assert client.get("/tile.json").json()["stopped"] is True
 
 
+def test_the_tile_of_a_new_installation_says_that_there_is_no_ledger_yet(tmp_path: Path) -> None:
+    with desk_client(desk_app(FixedParts(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))) as client:
+        answer = client.get("/tile.json")
+    assert answer.status_code == 200
+    assert "a ledger is created by the first run of a pipeline" in answer.json()["problem"]
+
+
 def test_what_needs_attention_is_grouped_by_reason_with_the_age_of_the_oldest(client: TestClient) -> None:
     page = client.get("/").text
     assert "total differs Quarantined 2 less than a minute" in text(page)

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from order_relay.desk.access import Viewer
 from order_relay.desk.deployment import Desk, DeskDeployment
 from order_relay.desk.pages.today import tiles
+from order_relay.errors import ConfigurationError
 
 router = APIRouter()
 
@@ -17,8 +18,12 @@ router = APIRouter()
 @router.get("/tile.json")
 async def tile(desk: Desk, user: Viewer) -> dict[str, Any]:
     """``numbers``: the tiles of the page *Today*, each with ``title``, ``number``, ``path`` and ``tone``; ``stopped``:
-    whether sending is stopped for a pipeline of the user."""
-    return await desk.run(lambda: _tile(desk, user.pipelines))
+    whether sending is stopped for a pipeline of the user; ``problem``: what is shown instead, such as of a new
+    installation without a ledger."""
+    try:
+        return await desk.run(lambda: _tile(desk, user.pipelines))
+    except ConfigurationError as error:
+        return {"numbers": [], "stopped": False, "problem": str(error)}
 
 
 def _tile(desk: DeskDeployment, pipelines: frozenset[str]) -> dict[str, Any]:
@@ -28,4 +33,5 @@ def _tile(desk: DeskDeployment, pipelines: frozenset[str]) -> dict[str, Any]:
     return {
         "numbers": [{"title": one.title, "number": one.number, "path": one.path, "tone": one.tone} for one in numbers],
         "stopped": any(map(desk.host.stop_switch().stops, pipelines)),
+        "problem": "",
     }

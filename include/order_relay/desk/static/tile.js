@@ -23,8 +23,9 @@
 
   const TONES = { bad: "fg.error", warn: "fg.warning" };
 
-  function content({ numbers, stopped }) {
+  function content({ numbers, stopped, problem }) {
     return [
+      problem && h(Text, { key: "problem", color: "fg.muted" }, problem),
       stopped && h(Badge, { key: "stopped", colorPalette: "red" }, "Sending is stopped"),
       ...numbers.map(({ title, number, path, tone }) =>
         h(
