@@ -6,8 +6,10 @@ import copy
 import html
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +25,10 @@ from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import SendOutcome, SendResult
+from order_relay.orders.payload.transformer import Transformer
 from order_relay.pipeline.settings.pipeline import load_pipeline
+from order_relay.vendors import load_vendor
+from order_relay.wiring.transformation import payload_hooks, transform_settings
 from tests.support.archived_orders import PIPELINE, Relay, plain_orders
 from tests.support.canaries import EVERYTHING, PERSONAL_DATA, found, marked
 from tests.support.desk import ADMIN, OPERATOR, VIEWER, FixedParts, desk_app, desk_client
@@ -163,7 +168,7 @@ def test_revealing_is_recorded_first_and_needs_the_permission_and_a_reason(relay
     target = f"/orders/{number}/reveal"
     with client(relay, OPERATOR) as browser:
         assert browser.post(target, data={"reason": "call the customer"}).status_code == 403
-        assert 'hx-post="./orders' not in browser.get(f"/orders/{number}").text
+        assert "/reveal" not in browser.get(f"/orders/{number}").text
     with client(relay) as browser:
         assert browser.post(target, data={"reason": " "}).status_code == 422
         assert relay.ledger.activity.of_submission(number)[-1].action == "note"
@@ -302,3 +307,116 @@ def test_long_histories_are_bounded_and_say_so(relay: Relay) -> None:
     assert "(the newest; 470 more are not shown)" in shown
     assert "900 more lines are not shown" in words(page(relay, number, "/content"))
     assert len(page(relay, number)) < 300_000
+
+
+def quarantined(relay: Relay) -> int:
+    (number,) = relay.receive(plain_orders(1)[0])
+    works = relay.ledger.worklist.to_validate(PIPELINE, "b1")
+    relay.ledger.validation.quarantine(relay.ctx, [(works[0], [ValidationIssue("total_differs", "/total", "wrong")])])
+    return number
+
+
+def revision(text: str) -> str:
+    match = re.search(r'name="revision" value="(\d+)"', text)
+    assert match
+    return match[1]
+
+
+def state(relay: Relay, number: int) -> str:
+    (work,) = relay.ledger.worklist.get([number])
+    return work.state
+
+
+def buttons(text: str) -> set[str]:
+    return set(re.findall(r'data-dialog="(\w+)"', text)) - {"help"}
+
+
+def test_the_actions_are_those_of_the_state(relay: Relay) -> None:
+    first, held = held_version(relay)
+    assert buttons(page(relay, first)) == {"note", "assign"}
+    assert buttons(page(relay, held)) == {"decide", "note", "assign", "snooze"}
+    assert buttons(page(relay, held, user=VIEWER)) == set()
+
+
+def test_a_refused_order_is_discarded_with_a_reason(relay: Relay) -> None:
+    number = quarantined(relay)
+    with client(relay, OPERATOR) as browser:
+        text = browser.get(f"/orders/{number}").text
+        assert buttons(text) == {"replay", "discard", "note", "assign", "snooze"}
+        given = {"revision": revision(text), "reason": "a test order"}
+        assert browser.post(f"/orders/{number}/discard", data={**given, "reason": " "}).status_code == 422
+        stale = browser.post(f"/orders/{number}/discard", data={**given, "revision": "99"})
+        assert (stale.status_code, state(relay, number)) == (409, "quarantined")
+        assert "now quarantined" in stale.text
+        answer = browser.post(f"/orders/{number}/discard", data=given)
+    assert answer.status_code == 204
+    assert "never sent" in answer.headers["HX-Trigger"]
+    assert state(relay, number) == "discarded"
+    assert "a test order" in words(page(relay, number))
+
+
+def test_another_evaluation_is_previewed_and_made(relay: Relay) -> None:
+    number = quarantined(relay)
+    settings = load_pipeline(PIPELINE)
+    source = load_vendor(settings.source.vendor).format("source")
+    destination = load_vendor(settings.destination.vendor).format("destination")
+    hooks = payload_hooks(settings.destination.vendor)
+    transformer = Transformer(source, destination, transform_settings(settings), hooks)
+    wirings: Any = {PIPELINE: nullcontext(SimpleNamespace(transformer=transformer))}
+    with client(relay, OPERATOR, wirings=wirings) as browser:
+        shown = browser.get(f"/orders/{number}/preview").text
+        given = {"revision": revision(browser.get(f"/orders/{number}").text), "reason": "fixed"}
+        answer = browser.post(f"/orders/{number}/replay", data=given)
+    assert "It passes every check now" in shown
+    assert answer.status_code == 204
+    assert state(relay, number) == "received"
+
+
+def test_a_held_version_is_decided_from_its_page(relay: Relay) -> None:
+    _, held = held_version(relay)
+    with client(relay, OPERATOR) as browser:
+        text = browser.get(f"/orders/{held}").text
+        shown = re.search(r'name="shown" value="([0-9/,]+)"', text)
+        assert shown
+        given = {"choice": "discard", "reason": "a double entry"}
+        assert browser.post(f"/orders/{held}/decide", data={**given, "shown": "x"}).status_code == 422
+        assert browser.post(f"/orders/{held}/decide", data={**given, "shown": f"{held}/99"}).status_code == 409
+        assert browser.post(f"/orders/{held}/decide", data={**given, "shown": shown[1]}).status_code == 204
+        assert browser.post(f"/orders/{held}/decide", data={**given, "shown": shown[1]}).status_code == 422
+    assert state(relay, held) == "discarded"
+
+
+def test_an_order_in_doubt_is_settled_from_its_page(relay: Relay) -> None:
+    number = sent(relay, plain_orders(1)[0], SendResult(SendOutcome.IN_DOUBT, 504, code="http_504"))
+    with client(relay, OPERATOR) as browser:
+        text = browser.get(f"/orders/{number}").text
+        given = {"revision": revision(text), "finding": "stored", "reason": "found it"}
+        assert browser.post(f"/orders/{number}/settle", data=given).status_code == 422
+        assert browser.post(f"/orders/{number}/settle", data={**given, "oms_id": "OMS5"}).status_code == 204
+    assert state(relay, number) == "imported"
+
+
+def test_notes_assignments_and_snoozes_are_recorded_and_shown(relay: Relay) -> None:
+    number = quarantined(relay)
+    with client(relay, OPERATOR) as browser:
+        shown = revision(browser.get(f"/orders/{number}").text)
+        target = f"/orders/{number}"
+        answers = [
+            browser.post(f"{target}/note", data={"text": "asked the shop"}),
+            browser.post(f"{target}/assign", data={"revision": shown, "assignee": "op"}),
+            browser.post(f"{target}/snooze", data={"revision": shown, "days": "3", "reason": "waits for the shop"}),
+        ]
+        text = words(browser.get(target).text)
+    assert [answer.status_code for answer in answers] == [204, 204, 204]
+    for part in ("note op asked the shop", "Assigned to op .", "Snoozed until", "waits for the shop"):
+        assert part in text
+
+
+def test_actions_need_an_order_of_the_users_pipelines(relay: Relay) -> None:
+    number = quarantined(relay)
+    given = {"revision": "1", "reason": "x", "text": "x", "choice": "discard", "shown": "1/1", "finding": "absent"}
+    with client(relay, Principal("other", frozenset({"else"}), may_act=True)) as browser:
+        for action in ("replay", "discard", "decide", "settle", "note", "assign", "snooze"):
+            answer = browser.post(f"/orders/{number}/{action}", data={**given, "days": "1"})
+            assert answer.status_code == 404, action
+    assert relay.ledger.activity.of_submission(number) == []

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from order_relay.ledger.fulfilment.status_merge import parcels_of
 from order_relay.ledger.reporting.order_records import (
     ActionEntry,
+    AttentionEntry,
     Excerpt,
     FeedGapEntry,
     LookupEntry,
@@ -29,7 +30,7 @@ from order_relay.ledger.reporting.order_records import (
     UnreadEntry,
     WriteBackStep,
 )
-from order_relay.ledger.schema.operator_tables import operator_action
+from order_relay.ledger.schema.operator_tables import operator_action, order_attention
 from order_relay.ledger.schema.shipment_tables import feed_gap, shipment, shipment_line
 from order_relay.ledger.schema.source_tables import unread
 from order_relay.ledger.schema.states import State
@@ -79,6 +80,7 @@ class OrderHistories(Repository):
             parcels=_parcels(tx, number),
             statuses=_statuses(tx, number),
             unread=_unread(tx, order),
+            attention=_attention(tx, number),
             runs=_runs(tx, order.pipeline, {one.run for part in (events, attempts, lookups) for one in part.rows}),
         )
 
@@ -228,6 +230,12 @@ def _unread(tx: Transaction, order: OrderFacts) -> UnreadEntry | None:
     mine = (unread.c.pipeline == order.pipeline, unread.c.source_id == order.source_id)
     row = tx.run(sa.select(*columns).where(*mine)).mappings().one_or_none()
     return None if row is None else UnreadEntry(**row)
+
+
+def _attention(tx: Transaction, number: int) -> AttentionEntry | None:
+    columns = [order_attention.c[one.name] for one in fields(AttentionEntry)]
+    row = tx.run(sa.select(*columns).where(order_attention.c.submission_id == number)).mappings().one_or_none()
+    return None if row is None else AttentionEntry(**row)
 
 
 def _runs(tx: Transaction, pipeline: str, names: Collection[str]) -> frozenset[str]:

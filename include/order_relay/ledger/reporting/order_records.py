@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from order_relay.ledger.operators.shown import shown_revision
 from order_relay.orders.notes import OrderNote
 
 T = TypeVar("T")
@@ -66,6 +67,19 @@ class OrderFacts:
     source_cancelled_at: datetime | None
     cancelled_at: datetime | None
     sent_as: str
+
+    @property
+    def shown(self) -> int:
+        """What an action must name as the revision shown."""
+        return shown_revision(self)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionEntry:
+    """Who is responsible for the order (empty: nobody), and until when it is snoozed."""
+
+    assignee: str
+    snoozed_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +270,7 @@ class OrderHistory:
     parcels: Excerpt[ParcelEntry]
     statuses: tuple[ServiceStatus, ...]
     unread: UnreadEntry | None
+    attention: AttentionEntry | None
     runs: frozenset[str]
 
 

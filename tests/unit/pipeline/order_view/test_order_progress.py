@@ -35,6 +35,7 @@ def history(order: OrderFacts, checked_at: datetime | None = None, *statuses: Se
         "checked_at": checked_at,
         "statuses": statuses,
         "unread": None,
+        "attention": None,
         "runs": frozenset(),
     }
     return OrderHistory(order=order, **parts, **rest)
