@@ -11,11 +11,12 @@ import typer
 
 from order_relay import COMMAND, __version__
 from order_relay.airflow.installation import Installation
-from order_relay.cli import bulk, decisions, doctor, order, queues, report, tables
+from order_relay.cli import bulk, decisions, doctor, order, orders, queues, report, tables
 from order_relay.cli.admin import baseline, ledger, new_vendor, reconciliation, retention, serve
 from order_relay.cli.fulfilment import order_statuses, shipment_entry, webhooks, write_back
-from order_relay.cli.output import EXIT_USAGE, output_stream, print_line, printable, reserve_stdout
+from order_relay.cli.output import EXIT_USAGE, output_stream, print_line, reserve_stdout
 from order_relay.errors import OrderRelayError
+from order_relay.orders.table_cells import printable
 
 app = typer.Typer(
     name=COMMAND,
@@ -43,6 +44,7 @@ def options(
 
 app.command("report")(report.report)
 app.command("order")(order.order)
+app.command("orders")(orders.orders)
 app.command("held")(queues.held)
 app.command("decide")(decisions.decide)
 app.command("doubt")(queues.doubt)

@@ -20,6 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from order_relay.orders.table_cells import printable
+
 EXIT_PROBLEM = 1
 EXIT_USAGE = 2
 
@@ -45,17 +47,6 @@ def reserve_stdout() -> None:
         sys.stdout.flush()
         _output = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
         os.dup2(2, 1)
-
-
-def printable(value: Any) -> str:
-    """One cell as text on one line: times in UTC to the second, control characters shown as ``?``."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%SZ")
-    return "".join(c if c.isprintable() else "?" for c in str(value))
 
 
 def _plain(value: Any) -> Any:

@@ -14,8 +14,8 @@ from order_relay.airflow.installation import Installation
 from order_relay.cli.arguments import require_code, require_pipeline, resolve_number
 from order_relay.cli.output import output_stream, print_json, print_line, print_table
 from order_relay.cli.review_differences import show_reviews
-from order_relay.cli.spreadsheet import save_csv, write_csv
 from order_relay.errors import ConfigurationError
+from order_relay.orders.table_cells import save_csv, write_csv
 from order_relay.pipeline.report.advice import advice_for
 from order_relay.times import as_utc
 

@@ -12,8 +12,8 @@ from order_relay import COMMAND
 from order_relay.airflow.installation import Installation
 from order_relay.cli.arguments import require_run
 from order_relay.cli.output import output_stream, print_json, print_line, print_table, problem_exit
-from order_relay.cli.spreadsheet import save_csv, write_csv
 from order_relay.errors import ConfigurationError
+from order_relay.orders.table_cells import save_csv, write_csv
 from order_relay.pipeline.runs.objects import run_slug
 
 _UNDO_COLUMNS = (

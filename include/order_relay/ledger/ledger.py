@@ -17,12 +17,14 @@ from order_relay.ledger.fulfilment.status_history import StatusHistory
 from order_relay.ledger.fulfilment.status_queries import Statuses
 from order_relay.ledger.fulfilment.status_reads import StatusReads
 from order_relay.ledger.fulfilment.status_refusals import StatusRefusals
+from order_relay.ledger.listing.order_list import ListedOrders
 from order_relay.ledger.operators.activity import OperatorActivity
 from order_relay.ledger.operators.attention import Attention
 from order_relay.ledger.operators.bulk import BulkDecisions
 from order_relay.ledger.operators.code_tables import CodeTableRows
 from order_relay.ledger.operators.completed_checks import CompletedChecks
 from order_relay.ledger.operators.decisions import Decisions
+from order_relay.ledger.operators.saved_views import SavedViews
 from order_relay.ledger.reporting.accounting import Accounting
 from order_relay.ledger.reporting.health import Health
 from order_relay.ledger.reporting.order_history import OrderHistories
@@ -95,8 +97,10 @@ class Ledger:
         self.feed_errors = FeedErrors(database)
         self.alerts = Alerts(database)
         self.accounting = Accounting(database)
+        self.order_list = ListedOrders(database)
         self.queries = Queries(database)
         self.order_histories = OrderHistories(database)
+        self.saved_views = SavedViews(database)
         self.health = Health(database)
         self.reconciliation = Reconciliation(database)
         self.retention = Retention(database)

@@ -69,6 +69,7 @@ def full(driver):
     driver.ledger.activity.note([driver.row("1")["id"]], "customer phoned", "ann")
     driver.ledger.attention.assign({driver.row("1")["id"]: None}, "bob", "ann")
     driver.ledger.code_tables.put(driver.ctx, RowKey("ship_via", "UPS"), "U", "new")
+    driver.ledger.saved_views.save("ann", "mine", "state=held")
     driver.ledger.runs.end(driver.ctx, {"n": 1})
     driver.ledger.alerts.record(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
     return driver

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from order_relay.airflow.jobs import reviews
 from order_relay.airflow.jobs.reviews import still_open
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger
+from order_relay.ledger.listing.order_filter import SORTS, OrderFilter, OrderSort
 from order_relay.ledger.operators.attention import AttentionGroup
 from order_relay.ledger.operators.attention_sources import KINDS, PARCEL, AttentionRules
 from order_relay.ledger.operators.code_tables import RowKey
@@ -71,6 +73,9 @@ READS_ALL: Mapping[str, str] = {
     r"WHERE attempt.oms_id IS NOT NULL": "the whole accounting check: more than one OMS id",
     r"FROM submission \nWHERE submission.ack IN \(": "the whole accounting check: acknowledged too early",
     r"AS counted GROUP BY counted.kind, counted.reason$": "the whole accounting check: the maintained counts",
+    r"AS value \nFROM submission \nWHERE submission.pipeline = \S+ ORDER BY \S+ \w+, submission.id \w+\n LIMIT": (
+        "the list of orders: stops after the rows of a page"
+    ),
     r"FROM status_order ORDER BY coalesce\(": "`statuses` without a number lists the last changes",
 }
 """Statements that may read everything, as regular expressions: why."""
@@ -195,6 +200,30 @@ def _desk(ledger: Ledger, name: str, now: datetime) -> None:
     ledger.code_tables.version(name)
 
 
+def _list_orders(ledger: Ledger, name: str) -> None:
+    """Pages of the list of orders, by each condition and sort."""
+    found = OrderFilter(frozenset({name}))
+    long_ago = datetime.now(UTC) - timedelta(days=300)
+    for filtered in (
+        found,
+        replace(found, states=frozenset({State.IMPORTED})),
+        replace(found, states=frozenset({State.HELD, State.REJECTED}), reason="http_400"),
+        replace(found, reason="http_400"),
+        replace(found, received_from=long_ago, changed_from=long_ago),
+        replace(found, run="first", received_before=long_ago + timedelta(days=1)),
+        replace(found, waiting_s=60),
+        replace(found, search="n7"),
+    ):
+        for sort in (OrderSort(key, descending) for key in SORTS for descending in (True, False)):
+            page = ledger.order_list.page(filtered, sort, None, 5)
+            if page.next:
+                page = ledger.order_list.page(filtered, sort, page.next, 5)
+                ledger.order_list.page(filtered, sort, page.previous, 5)
+        next(ledger.order_list.stream(filtered, 10))
+        ledger.order_list.identified(filtered)
+    ledger.order_list.reasons(frozenset({name}))
+
+
 COMMANDS = (
     "report --run first",
     "order N77",
@@ -234,6 +263,7 @@ def test_no_statement_reads_the_past(ledger_url: str, tmp_path: Path, monkeypatc
             assert report.facts["run_imported"] == 12, report.text
             made.run("second")
             _watch(made.ledger, CASE.pipeline, wiring.settings)
+            _list_orders(made.ledger, CASE.pipeline)
             for command in COMMANDS:
                 result = call(*command.split())
                 assert result.exit_code in {0, 1}, (command, result.output)

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from order_relay.cli.output import print_fields, print_json, print_line, print_table, printable
+from order_relay.cli.output import print_fields, print_json, print_line, print_table
+from order_relay.orders.table_cells import printable
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:

@@ -143,8 +143,11 @@ class Attention(Repository):
         item = shipment.c.id if source.tables.is_derived_from(shipment) else submission.c.id
         query = _of_group(tx, source, group).order_by(source.since, item).limit(limit)
         if after is not None:
-            since, last = after
-            query = query.where(sa.or_(source.since > since, sa.and_(source.since == since, item > last)))
+            # one comparison: for an OR, SQLite would read all orders
+            mark = sa.tuple_(
+                *(sa.literal(value, column.type) for value, column in zip(after, (source.since, item), strict=True))
+            )
+            query = query.where(sa.tuple_(source.since, item) > mark)
         if assignee is not None:
             query = query.where(order_attention.c.assignee == assignee)
         found = [_order(row) for row in tx.run(query.add_columns(item.label("item")), _pipeline_of(group, names))]

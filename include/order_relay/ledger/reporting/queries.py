@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.ledger.fulfilment.feed_ids import feed_key, matches
 from order_relay.ledger.fulfilment.shipments import shipments_of
 from order_relay.ledger.fulfilment.status_queries import statuses_of
+from order_relay.ledger.listing.order_search import begins_with, identified_by
 from order_relay.ledger.schema.listed_rows import (
     ImportedSubmission,
     InDoubtSubmission,
@@ -22,16 +22,14 @@ from order_relay.ledger.schema.listed_rows import (
 from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE, of_pipeline
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import attempt, event, lookup, pipeline, refusal, submission
+from order_relay.ledger.schema.tables import attempt, event, lookup, refusal, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.submissions import unread_orders
 from order_relay.ledger.submissions.unidentified_orders import NO_LONGER_OFFERED
-from order_relay.ledger.submissions.worklist import work_items
 from order_relay.ledger.write_back.feedback import steps_of
-from order_relay.orders.fulfilment.feed_id import parse_feed_id
 from order_relay.orders.identity.source_identity import SEPARATE_LINEAGE_MARK, source_lineage
 from order_relay.orders.notes import notes_from_json, notes_to_json
 
@@ -46,48 +44,6 @@ _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
     ("lookups", lookup, "id"),
     ("left_out", feed_gap, "id"),
 )
-
-
-def _named(term: str, of_feed: int) -> sa.CompoundSelect[tuple[int]]:
-    """The ids of the submissions that ``term`` identifies, and ``of_feed``, the one found by its feed id.
-
-    A union with one query per column, so that each uses its index: a database would scan the table for an ``OR``.
-    """
-    partial = {
-        name: sa.text(f"submission.{name} <> {other}")
-        for name, other in (("base_number", "submission.order_number"), ("reference", "''"), ("customer_po", "''"))
-    }
-    return sa.union_all(
-        *(
-            sa.select(submission.c.id).where(*where)
-            for where in (
-                *((submission.c[name] == term, IN_ANY_PIPELINE) for name in ("order_number", "source_id")),
-                (submission.c.lineage.in_([term, term.upper()]), IN_ANY_PIPELINE),
-                (
-                    submission.c.destination_key == term,
-                    submission.c.destination.in_(sa.select(pipeline.c.destination_account)),
-                ),
-                (submission.c.oms_id == term,),
-                (submission.c.id == of_feed,),
-                *((submission.c[name] == term, differs) for name, differs in partial.items()),
-            )
-        )
-    )
-
-
-def _begins(tx: Transaction, prefix: str) -> sa.ColumnElement[bool]:
-    """Lineages with this prefix. SQLite uses its index for a range, PostgreSQL (with collation C) for LIKE."""
-    if tx.conn.dialect.name == "postgresql":
-        return submission.c.lineage.startswith(prefix, autoescape=True)
-    behind = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-    return sa.and_(submission.c.lineage >= prefix, submission.c.lineage < behind)
-
-
-def _of_feed(tx: Transaction, term: str) -> int:
-    """The submission for which a feed of this ledger issued this id; 0 if there is none."""
-    given = parse_feed_id(term)
-    found = work_items(tx, [given.number]) if given is not None and given.check else []
-    return next((work.id for work in found if given is not None and matches(feed_key(tx), given, work)), 0)
 
 
 def _parts(tx: Transaction, table: sa.Table, order: str, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
@@ -111,13 +67,13 @@ class Queries(Repository):
         """The submissions that ``term`` identifies exactly, with all their rows of other tables.
 
         ``term`` is an order number (with or without its version suffix or the part that identifies the webshop),
-        source id, uuid, OMS id, external id, customer PO, or feed id. The result contains personal data (answers,
-        customer PO): show it to the operator, and never log it.
+        source id, uuid, OMS id, external id, customer PO, tracking number, or feed id. The result contains personal
+        data (answers, customer PO): show it to the operator, and never log it.
         """
         rows = (
             tx.run(
                 sa.select(submission)
-                .where(submission.c.id.in_(_named(term, _of_feed(tx, term))))
+                .where(submission.c.id.in_(identified_by(tx, term)))
                 .order_by(submission.c.pipeline, submission.c.lineage, submission.c.version, submission.c.edition)
                 .limit(MAX_ROWS)
             )
@@ -168,7 +124,10 @@ class Queries(Repository):
                 ids.add(row.id)
                 offered.add(source_lineage(row.lineage))
         for text in sorted(offered)[:_MAX_LINEAGES]:
-            for which in (submission.c.lineage == text, _begins(tx, f"{text}{SEPARATE_LINEAGE_MARK}")):
+            for which in (
+                submission.c.lineage == text,
+                begins_with(tx, submission.c.lineage, f"{text}{SEPARATE_LINEAGE_MARK}"),
+            ):
                 query = sa.select(submission.c.id).where(submission.c.pipeline == name, which)
                 ids.update(tx.run(query.limit(MAX_ROWS)).scalars())
         query = (

@@ -52,6 +52,27 @@ class ListedSubmission(TypedDict):
     absent_once_at: datetime | None
 
 
+class ListedOrder(TypedDict):
+    """A row of the list of orders. ``total_minor`` in the currency's minor unit; ``customer_po`` is business data of
+    the customer: show it, and never log it. ``shipped``: ``None``, ``partly`` or ``shipped``."""
+
+    id: int
+    revision: int
+    order_number: str
+    source_id: str
+    edition: int
+    pipeline: str
+    state: str
+    reason: str
+    total_minor: int | None
+    currency: str
+    customer_po: str
+    first_offered_at: datetime
+    changed_at: datetime
+    oms_id: str | None
+    shipped: str | None
+
+
 class InDoubtSubmission(ListedSubmission):
     """One whose import is unconfirmed, and when it was sent."""
 

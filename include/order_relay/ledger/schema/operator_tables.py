@@ -69,3 +69,19 @@ code_table_row = sa.Table(
     sa.Index("ix_code_table_row_code", "pipeline", "table_name", "code", "id"),
     sa.Index("ix_code_table_row_version", "pipeline", "id"),
 )
+
+VIEW_IS_SHARED = sa.text("shared")
+
+# Named filters of the list of orders, per user.
+saved_view = sa.Table(
+    "saved_view",
+    metadata,
+    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),  # of the list's URL
+    sa.Column("shared", sa.Boolean, nullable=False),
+    sa.Column("saved_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("who", "name", name="uq_saved_view_name"),
+    sa.Index("ix_saved_view_shared", "name", sqlite_where=VIEW_IS_SHARED, postgresql_where=VIEW_IS_SHARED),
+)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.shipment_tables import feed_gap
@@ -24,7 +27,17 @@ def of_pipeline(name: str | sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
 
     Beside keys or a range of ids: SQLite would read all orders of the pipeline instead of these few.
     """
-    return sa.func.coalesce(submission.c.pipeline, sa.literal_column("''")) == name
+    return unindexed(submission.c.pipeline) == name
+
+
+def of_any_pipeline(names: Collection[str]) -> sa.ColumnElement[bool]:
+    """The submissions of some pipelines, as a condition that no index answers."""
+    return unindexed(submission.c.pipeline).in_(sorted(names))
+
+
+def unindexed(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The column as an expression that no index answers."""
+    return sa.func.coalesce(column, column, type_=column.type)
 
 
 HAS_IMPORTED_WINNER = sa.exists().where(

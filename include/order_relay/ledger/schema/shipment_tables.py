@@ -41,6 +41,13 @@ shipment = sa.Table(
     sa.Index("ix_shipment_matched_at", "matched_at", "submission_id"),
 )
 
+tracking_key = sa.func.upper(
+    sa.func.replace(shipment.c.tracking_number, sa.literal_column("' '"), sa.literal_column("''"))
+)
+"""A parcel's tracking number in the spelling in which it is searched: upper case, without spaces."""
+
+sa.Index("ix_shipment_tracking", tracking_key)
+
 shipment_line = sa.Table(
     "shipment_line",
     metadata,

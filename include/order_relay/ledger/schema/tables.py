@@ -151,7 +151,8 @@ submission = sa.Table(
     ),
     sa.Index("ix_submission_lineage", "pipeline", "lineage"),
     sa.Index("ix_submission_order_number", "pipeline", "order_number"),
-    sa.Index("ix_submission_state", "pipeline", "state"),
+    sa.Index("ix_submission_state", "pipeline", "state", "changed_at", "id", "reason"),  # the reason: to filter by it
+    sa.Index("ix_submission_received", "pipeline", "first_offered_at", "id"),
     sa.Index(
         "ix_submission_ack",
         "pipeline",

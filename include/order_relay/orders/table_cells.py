@@ -1,19 +1,30 @@
-"""CSV export, protected against formula injection in spreadsheets."""
+"""Values as cells of tables, and CSV protected against formula injection in spreadsheets."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
-from order_relay.cli.output import printable
 from order_relay.errors import ConfigurationError
 
 # Spreadsheets read a cell that starts with one of these as a formula; some skip a leading tab or carriage return, and
 # some input settings treat the full-width forms like the plain ones.
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def printable(value: Any) -> str:
+    """One cell as text on one line: times in UTC to the second, control characters shown as ``?``."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    return "".join(c if c.isprintable() else "?" for c in str(value))
 
 
 def escape_formula(value: Any) -> str:
@@ -26,11 +37,15 @@ def escape_formula(value: Any) -> str:
     return f"'{text}" if dangerous else text
 
 
+BYTE_ORDER_MARK = "\ufeff"
+"""At the beginning of a CSV file: spreadsheets read it as UTF-8 then, instead of the machine's own encoding."""
+
+
 def save_csv(path: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a CSV file; raises ``ConfigurationError`` if it cannot be written."""
     try:
-        # utf-8-sig: the byte order mark makes spreadsheets read UTF-8.
-        with Path(path).open("w", encoding="utf-8-sig", newline="") as file:
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            file.write(BYTE_ORDER_MARK)
             write_csv(file, columns, rows)
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from order_relay.cli.spreadsheet import escape_formula, write_csv
+from order_relay.orders.table_cells import escape_formula, write_csv
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\u00a0=1", "＝1", "\n=1"])
