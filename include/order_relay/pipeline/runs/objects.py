@@ -28,7 +28,7 @@ _SLUG_OF_AIRFLOW = re.compile(r"([a-z_]+__\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d(?:\
 
 
 def run_id_of(slug: str) -> str:
-    """Airflow's run id of a slug; empty if the slug does not tell it."""
+    """Airflow's run id of a slug; empty if the slug does not show it."""
     found = _SLUG_OF_AIRFLOW.fullmatch(slug)
     return ":".join(found.groups()) if found else "" if "~" in slug else slug
 
