@@ -11,7 +11,7 @@ import typer
 
 from order_relay import COMMAND, __version__
 from order_relay.airflow.installation import Installation
-from order_relay.cli import bulk, decisions, doctor, order, orders, queues, report, tables
+from order_relay.cli import bulk, decisions, doctor, order, orders, queues, report, table_rows
 from order_relay.cli.admin import baseline, ledger, new_vendor, reconciliation, retention, serve
 from order_relay.cli.fulfilment import order_statuses, shipment_entry, webhooks, write_back
 from order_relay.cli.output import EXIT_USAGE, output_stream, print_line, reserve_stdout
@@ -65,7 +65,7 @@ app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("new-vendor")(new_vendor.new_vendor)
 app.add_typer(ledger.app, name="ledger")
-app.add_typer(tables.app, name="tables")
+app.add_typer(table_rows.app, name="tables")
 app.add_typer(webhooks.app, name="hook")
 
 

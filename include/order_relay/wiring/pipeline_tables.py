@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -23,26 +23,20 @@ from order_relay.orders.suggestions import suggest
 from order_relay.pipeline.operators.replay import evaluate_archived
 from order_relay.pipeline.settings.yaml import read_value
 from order_relay.vendors import load_vendor
-from order_relay.wiring.actions import ActionsParts, require_reason
+from order_relay.wiring.actions import ActionsParts, OperatorActions, require_reason
 from order_relay.wiring.transformation import transform_settings
 
 MAX_ORDERS = 1_000
 """Maximum refused orders that one call evaluates."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
+class TableRow(NamedTuple):
     """An effective row. ``origin``: the file that gives it; empty if an operator made it, as ``made`` says."""
 
     key: str
     value: Any
     origin: str
     made: CodeTableRow | None = None
-
-    @property
-    def version(self) -> int:
-        """The version that a change must name; 0 for a row of a file."""
-        return self.made.version if self.made else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +83,24 @@ def parse_value(of: RowKey, text: str) -> Any:
     return value
 
 
+def show_value(value: Any) -> str:
+    """A row's value on one line, as ``parse_value`` reads it; empty for ``None``."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        try:
+            plain = value == value.strip() and read_value(value, "") == value
+        except ConfigurationError:
+            plain = False
+        if plain:
+            return value
+    style = '"' if isinstance(value, str) else None
+    text = yaml.safe_dump(
+        value, default_flow_style=True, default_style=style, sort_keys=False, allow_unicode=True, width=10**6
+    )
+    return str(text).removesuffix("...\n").strip()
+
+
 class PipelineTables:
     """The code tables of one pipeline. Raises ``ConfigurationError`` for an unknown pipeline or an invalid file."""
 
@@ -130,9 +142,9 @@ class PipelineTables:
             (f"vendors/{destination.name}/mapping.yaml", destination.mapping.get("tables", {})),
             (self._settings.file, self._settings.tables),
         ]
-        found = {code: TableRow(*row) for code, row in effective_rows(layers, table).items()}
-        found |= {row.code: TableRow(row.key, row.value, "", row) for row in self.made if row.table == table}
-        return [found[code] for code in sorted(found)]
+        rows = effective_rows(layers, table)
+        made = {row.code: TableRow(row.key, row.value, "", row) for row in self.made if row.table == table}
+        return [made[code] if code in made else TableRow(*rows[code]) for code in sorted({*rows, *made})]
 
     def export(self) -> str:
         """The rows that operators made, as YAML for the section ``tables`` of the pipeline's file."""
@@ -167,6 +179,14 @@ class PipelineTables:
         """Remove a row that an operator made; see ``CodeTableRows.remove``. A row of a file is effective again."""
         why = require_reason(reason)
         return self._forget(self._ledger.code_tables.remove(self._ctx(who), of, why, shown=shown))
+
+    def release(self, actions: OperatorActions, reason: str, who: str, limit: int = MAX_ORDERS) -> int:
+        """Evaluate refused orders again; returns the number of those that pass and continue with the next run.
+
+        Raises ``ConcurrentUpdateError`` if one changes meanwhile; nothing is done then.
+        """
+        passing = self.refused(limit).passing
+        return len(actions.replay(passing, reason, who, limit=limit).changing) if passing else 0
 
     def _ctx(self, who: str) -> RunContext:
         return RunContext(self.pipeline, "", who)

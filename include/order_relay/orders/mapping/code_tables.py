@@ -5,7 +5,7 @@ A later origin wins, row by row. Keys are compared as codes are looked up: witho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from order_relay.orders.mapping.mapping_rules import CodeTables, normalize_words
@@ -36,6 +36,6 @@ def effective_rows(layers: Sequence[tuple[str, CodeTables]], table: str) -> dict
     """The rows of one table by code; ``layers`` are origins with their tables, the last of which wins."""
     rows: dict[str, OriginRow] = {}
     for origin, tables in layers:
-        given: Mapping[str, Any] = tables.get(table) or {}
-        rows |= {normalize_words(key): OriginRow(str(key), value, origin) for key, value in given.items()}
+        for key, value in (tables.get(table) or {}).items():
+            rows[normalize_words(key)] = OriginRow(str(key), value, origin)
     return rows

@@ -15,7 +15,6 @@ from order_relay.cli.output import output_stream, print_json, print_line, print_
 if TYPE_CHECKING:
     from order_relay.ledger import Ledger
     from order_relay.ledger.operators.code_tables import CodeTableRow, RowKey
-    from order_relay.wiring.actions import OperatorActions
     from order_relay.wiring.pipeline_tables import PipelineTables, RefusedCodes
 
 
@@ -57,7 +56,7 @@ def show(
             "key": row.key,
             "value": row.value,
             "origin": row.origin or "operator",
-            "version": row.version,
+            "version": row.made.version if row.made else 0,
             **({"who": row.made.who, "why": row.made.why, "at": row.made.at} if row.made else {}),
         }
         for row in rows
@@ -169,20 +168,14 @@ def _change(pipeline: str, of: RowKey, value: Any, change: _Change) -> None:
                 else tables.put(of, value, change.why, change.who)
             )
             if change.release:
-                found, released = _release(tables, actions, change)
+                found = tables.refused(change.most)
+                released = tables.release(actions, change.why, change.who, change.most)
     facts = {"pipeline": pipeline, "table": of.table, "key": of.key, "value": value, "dry_run": change.dry_run}
     if change.as_json:
         passing = {} if found is None else {"released": released, **_refused(found)}
         print_json(facts | {"row": row and row._asdict(), **passing, "who": change.who, "reason": change.why})
         return
     print_line(_outcome(of, row, found, released))
-
-
-def _release(tables: PipelineTables, actions: OperatorActions, change: _Change) -> tuple[RefusedCodes, int]:
-    found = tables.refused(change.most)
-    if not found.passing:
-        return found, 0
-    return found, len(actions.replay(found.passing, change.why, change.who, limit=change.most).changing)
 
 
 def _outcome(of: RowKey, row: CodeTableRow | None, found: RefusedCodes | None, released: int) -> str:
