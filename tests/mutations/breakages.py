@@ -106,6 +106,20 @@ BREAKAGES: tuple[Breakage, ...] = (
         ),
     ),
     Breakage(
+        "sending is stopped or resumed without the typed word",
+        "desk/pages/health.py",
+        "    if confirmation.strip().lower() != word:\n",
+        "    if not word:\n",
+        ("tests/unit/desk/test_health.py::test_sending_is_stopped_and_resumed_with_a_typed_word_and_a_reason",),
+    ),
+    Breakage(
+        "Today counts the orders of pipelines that the user may not see",
+        "desk/pages/today.py",
+        "_today(desk, user.pipelines, ",
+        "_today(desk, frozenset(desk.pipelines), ",
+        ("tests/unit/desk/test_today.py::test_a_user_sees_no_numbers_of_other_pipelines",),
+    ),
+    Breakage(
         "send before commit",
         "pipeline/load/sender.py",
         ("        began = time.monotonic()\n        try:\n"),

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def test_tiles_count_today_and_what_is_open(client: TestClient) -> None:
         assert tile in shown
     assert "4 new today" in shown
     assert "No earlier week to compare with" in shown
+
+
+def test_tiles_and_reasons_lead_to_pages(client: TestClient) -> None:
+    page = client.get("/").text
+    links = re.findall(r'<li class="tile.*?<a href="\./([^"]*)"', page, re.DOTALL)
+    assert len(links) == 5
+    for link in links:
+        if not link.startswith("attention"):
+            assert client.get(f"/{unescape(link)}").status_code == 200, link
 
 
 def test_the_tile_on_airflows_home_page_has_the_same_numbers(client: TestClient, host: FixedHost) -> None:

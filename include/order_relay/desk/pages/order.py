@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import Response
@@ -54,7 +55,7 @@ async def show(request: Request, desk: Desk, user: Viewer, number: OrderId) -> R
         order=order,
         summary=STATES.get(order.state),
         step_titles=STEP_TITLES,
-        run_paths={run: desk.host.run_path(order.pipeline, run) for run in view.history.runs},
+        run_paths={run: f"runs/{quote(order.pipeline)}/{quote(run)}" for run in view.history.runs},
         mask=MASK,
     )
 

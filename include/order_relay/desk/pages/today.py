@@ -72,9 +72,11 @@ def tiles(
     stops = [today[state] for state in _STOPS]
     usual = [one.usual for one in stops if one.usual is not None]
     stopped = SoFar(sum(one.today for one in stops), sum(usual) if usual else None, stops[0].weeks)
+    day = now.date().isoformat()
+    imported = f"orders?state=imported&changed_from={day}"
     return [
-        Tile("Received", today["received"].today, compared(today["received"], now), "orders"),
-        Tile("Imported", today["imported"].today, compared(today["imported"], now), "orders?state=imported", "good"),
+        Tile("Received", today["received"].today, compared(today["received"], now), f"orders?received_from={day}"),
+        Tile("Imported", today["imported"].today, compared(today["imported"], now), imported, "good"),
         Tile("Needs attention", attention, _new(stopped, now), "attention", "bad" if attention else ""),
         Tile("In doubt", doubt, _new(today["in_doubt"], now), "orders?state=in_doubt", "warn" if doubt else ""),
         Tile("Shipped", today["shipped"].today, compared(today["shipped"], now), "orders"),
