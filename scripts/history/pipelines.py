@@ -89,12 +89,13 @@ class Pipelines:
         """The raw orders of both pipelines."""
         return OrderArchive(self.wirings[SUPERCAT].store, cache(lambda name: canonical_reader(load_pipeline(name))))
 
-    def run(self, name: str, now: datetime) -> None:
-        """One scheduled run, with its report."""
-        wiring, ctx = self.wirings[name], _scheduled(name, now)
+    def run(self, name: str, now: datetime, kind: str = "scheduled") -> None:
+        """One run, with its report; named as Airflow names a run of this kind."""
+        wiring, ctx = self.wirings[name], _run(name, now, kind)
         done = run_once(PipelineRun(ctx, wiring, wiring.ledger))
         batch = done.batch.batch_id if done.batch.kind == "batch" and done.batch.name else None
         report = write_report(ctx, wiring.ledger, wiring.store, batch_id=batch, failed_tasks=done.failed)
+        wiring.ledger.runs.end(ctx, report.facts)
         if report.breaches:
             raise AssertionError(f"{ctx.run}: {report.breaches}")
 
@@ -158,7 +159,7 @@ class Pipelines:
         settings = load_status(STATUSES)
         with StatusWiring(settings, self._connections.__getitem__, self._ledger_url, self._store) as wiring:
             intake = StatusIntake(
-                RunContext(STATUSES, _scheduled(STATUSES, now).run, "statuses"), wiring.ledger, wiring.reader
+                RunContext(STATUSES, _run(STATUSES, now).run, "statuses"), wiring.ledger, wiring.reader
             )
             status_poll.poll_changes(intake, wiring.source, settings.poll, now)
             wiring.ledger.statuses.match(STATUSES, wiring.ours, settings.by_id.overdue_after_s, 0.0)
@@ -176,7 +177,7 @@ class Pipelines:
             settings.acknowledge.given_up_s,
             settings.feedback.most_refusals,
         )
-        send_write_back(RunContext(CLOUDSUITE, _scheduled("cloudsuite_feedback", now).run, "feedback"), parts)
+        send_write_back(RunContext(CLOUDSUITE, _run("cloudsuite_feedback", now).run, "feedback"), parts)
 
     def _imported(self, since: datetime, until: datetime) -> list[Imported]:
         columns = [submission.c[name] for name in Imported.__dataclass_fields__]
@@ -188,10 +189,13 @@ class Pipelines:
         return self.ledger.database.read(lambda tx: [Imported(*row) for row in tx.run(query)])
 
 
-def _scheduled(name: str, now: datetime) -> RunContext:
-    """The run as Airflow's scheduler names it."""
-    moment = now.replace(second=0, microsecond=0).isoformat()
-    return RunContext(name, f"scheduled__{moment}".replace(":", "-"))
+def run_id(now: datetime, kind: str = "scheduled") -> str:
+    """The id of a run in Airflow."""
+    return f"{kind}__{now.replace(second=0, microsecond=0).isoformat()}"
+
+
+def _run(name: str, now: datetime, kind: str = "scheduled") -> RunContext:
+    return RunContext(name, run_id(now, kind).replace(":", "-"))
 
 
 def _parcel(order: Imported, level: str) -> Mapping[str, Any]:
