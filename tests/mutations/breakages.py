@@ -1029,7 +1029,7 @@ BREAKAGES: tuple[Breakage, ...] = (
             "        corrected = [\n"
             "            (row, content)\n"
             "            for row, content in pairs\n"
-            "            if row.reason in _HELD_FOR_CONTENT and not row.decided and row.edition == 1\n"
+            "            if row.reason in HELD_FOR_CONTENT and not row.decided and row.edition == 1\n"
             "        ]\n"
         ),
         "        corrected = [(row, content) for row, content in pairs if not row.decided and row.edition == 1]\n",
@@ -1038,9 +1038,48 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "a corrected order stays held for its card data",
         "ledger/submissions/intake.py",
-        "_HELD_FOR_CONTENT = frozenset({CARD_DATA_REMOVED})\n",
-        "_HELD_FOR_CONTENT: frozenset[str] = frozenset()\n",
+        "HELD_FOR_CONTENT = frozenset({CARD_DATA_REMOVED})\n",
+        "HELD_FOR_CONTENT: frozenset[str] = frozenset()\n",
         ("tests/unit/pipeline/stages/test_corrected_holds.py::test_corrected_at_its_source_it_continues",),
+    ),
+    Breakage(
+        "a correction applies to whatever its source sends",
+        "ledger/submissions/worklist.py",
+        "        if row.content_hash == settled_hash(row.present):\n",
+        "        if row.content_hash:\n",
+        (
+            "tests/integration/ledger/operators/test_corrections.py::test_a_correction_applies_to_its_content_only",
+            "tests/faults/cli/test_corrections.py::test_changed_content_is_not_corrected_before_it_is_confirmed",
+        ),
+    ),
+    Breakage(
+        "a correction reaches an amount through the mapping",
+        "orders/corrections/document_corrector.py",
+        "        if changed:\n",
+        "        if not changed:\n            return\n        if self._rules is None:\n",
+        (
+            "tests/unit/orders/corrections/test_document_corrector.py"
+            "::test_a_field_behind_which_no_single_free_member_stands",
+            "tests/unit/orders/corrections/test_document_corrector.py"
+            "::test_no_correction_changes_identity_lines_or_amounts",
+        ),
+    ),
+    Breakage(
+        "any column can be corrected",
+        "ledger/operators/corrections.py",
+        "        require_correctable(change.field for change in changes)\n",
+        "",
+        ("tests/integration/ledger/operators/test_corrections.py::test_only_the_closed_list_is_stored",),
+    ),
+    Breakage(
+        "a payload with a withdrawn correction is sent",
+        "ledger/operators/corrections.py",
+        "        update(tx, [row], {row.id: {}})\n",
+        "        pass\n",
+        (
+            "tests/integration/ledger/operators/test_corrections.py"
+            "::test_an_evaluation_with_the_former_values_is_not_stored",
+        ),
     ),
     Breakage(
         "a mistyped name of a status record is no error",

@@ -38,7 +38,7 @@ def decide(
     with open_actions() as (_, ledger, actions):
         number = resolve_number(ledger, number, pipeline)
         ids = actions.decide(
-            number, choice, why, name, pipeline=pipeline, shown=_parse_ids(shown), cancelled=confirm_cancelled
+            number, choice, why, name, pipeline=pipeline, shown=parse_shown(shown), cancelled=confirm_cancelled
         )
     if as_json:
         print_json({"decided": ids, "number": number, "choice": choice, "who": name, "reason": why})
@@ -88,7 +88,7 @@ def require_reason(reason: str) -> str:
     return reason.strip()
 
 
-def _parse_ids(text: str | None) -> dict[int, int | None] | None:
+def parse_shown(text: str | None) -> dict[int, int | None] | None:
     """Parse ``12/3,13/1`` or ``12,13``: ids, with or without the displayed revision."""
     if text is None:
         return None
@@ -97,5 +97,5 @@ def _parse_ids(text: str | None) -> dict[int, int | None] | None:
         return {int(number): int(revision) if slash else None for number, slash, revision in parts}
     except ValueError:
         raise ConfigurationError(
-            "--shown must be a comma-separated list as printed by `held NUMBER`, such as 12/3,13/1"
+            "--shown must be a comma-separated list as printed by the command, such as 12/3,13/1"
         ) from None

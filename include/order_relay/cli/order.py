@@ -48,6 +48,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "unread": ("problem", "why", "asks", "last_at", "due_at", "missing_since", "gone_at"),
     "refusals": ("code", "pointer", "message", "revision"),
     "notes": ("code", "path", "message"),
+    "corrections": ("at", "field", "who", "why", "ended_at", "ended_as"),
     "attempts": ("number", "sent_at", "settled_at", "outcome", "status", "code", "message", "oms_id", "run"),
     "feedback": ("at", "step", "state", "tries", "message", "run"),
     "shipments": ("id", "shipped_at", "carrier", "service", "tracking_number", "origin", "who", "why"),
@@ -78,7 +79,11 @@ _STATUS_EVENTS = (
 )
 # Only with --payload: messages of the OMS or the source may quote the order.
 _FREE_TEXT = ("location", "detail")
-_PRIVATE = {"attempts": ("body", "remark"), "": ("customer_po", "ack_message", "offered", "items")}
+_PRIVATE = {
+    "attempts": ("body", "remark"),
+    "corrections": ("old", "new"),
+    "": ("customer_po", "ack_message", "offered", "items"),
+}
 
 
 def order(
@@ -146,7 +151,8 @@ def _show(history: Mapping[str, Any], *, payload: bool) -> None:
     for part, columns in _SECTIONS.items():
         rows: Sequence[Mapping[str, Any]] = history.get(part, ())
         if rows:
-            print_table(part, columns, ([row.get(column) for column in columns] for row in rows))
+            shown = (*columns, *_PRIVATE[part]) if payload and part == "corrections" else columns
+            print_table(part, shown, ([row.get(column) for column in shown] for row in rows))
     for status in history.get("statuses", ()):
         _show_status(status, payload=payload)
     if payload:

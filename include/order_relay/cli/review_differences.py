@@ -32,6 +32,8 @@ def _show(review: OrderReview) -> None:
     print_line(f"order {review.number}  (held: {review.reason})", "bold")
     print_line(explain(review.reason))
     print_table(review.pipeline, _VERSIONS, (_cells(version) for version in review.versions))
+    for remark in review.correction_remarks:
+        print_line(remark)
     versions = {version.id: version for version in review.versions}
     for detail in review.details:
         _show_difference(detail, versions)

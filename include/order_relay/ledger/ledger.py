@@ -23,6 +23,7 @@ from order_relay.ledger.operators.attention import Attention
 from order_relay.ledger.operators.bulk import BulkDecisions
 from order_relay.ledger.operators.code_tables import CodeTableRows
 from order_relay.ledger.operators.completed_checks import CompletedChecks
+from order_relay.ledger.operators.corrections import Corrections
 from order_relay.ledger.operators.decisions import Decisions
 from order_relay.ledger.operators.saved_views import SavedViews
 from order_relay.ledger.reporting.accounting import Accounting
@@ -79,6 +80,7 @@ class Ledger:
         self.decisions = Decisions(database)
         self.bulk = BulkDecisions(database)
         self.code_tables = CodeTableRows(database)
+        self.corrections = Corrections(database)
         self.activity = OperatorActivity(database)
         self.completed_checks = CompletedChecks(database)
         self.attention = Attention(database)

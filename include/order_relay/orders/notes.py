@@ -29,6 +29,7 @@ READABLE_NUMBER = "readable_number"
 
 NOTE_TITLES: Mapping[str, str] = {
     READABLE_NUMBER: "the order number of an order without a usable identity",
+    "corrected": "a value was corrected by an operator; the corrected value is sent",
     "card_data_removed": "card data was removed from a member, which is not sent",
     "unreadable_value": "an informational value could not be read and was left out",
     "not_in_code_table": "a code without a row in its code table was left out, or replaced by the default",

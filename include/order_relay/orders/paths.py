@@ -174,6 +174,27 @@ def remove_paths(document: Any, paths: Sequence[str]) -> Any:
     return document
 
 
+def replace_value(document: Any, path: str, value: Any) -> Any:
+    """The document with ``value`` at a path that goes through no list; ``None`` removes the member.
+
+    Only the objects along the path are copied, and missing ones are added. Raises ``ValueError`` if something along the
+    path is neither empty nor an object.
+    """
+    return _replace(document, [step.name for step in parse_path(path)], value)
+
+
+def _replace(node: Any, names: Sequence[str], value: Any) -> Any:
+    if not isinstance(node, dict):
+        if not is_empty(node):
+            raise ValueError("a value along the path is not an object")
+        node = {}
+    name, rest = names[0], names[1:]
+    if rest and value is None and is_empty(node.get(name)):
+        return node
+    new = _replace(node.get(name), rest, value) if rest else value
+    return {other: node[other] for other in node if other != name} if new is None else {**node, name: new}
+
+
 def _remove(node: Any, steps: Sequence[Step]) -> Any:
     if not steps or not isinstance(node, dict) or steps[0].name not in node:
         return node

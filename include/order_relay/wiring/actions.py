@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from order_relay.ledger.operators.attention_sources import AttentionRules
 from order_relay.ledger.operators.shown import ShownRevisions, require_unchanged
 from order_relay.orders.messages import RunContext, VersionPolicies
 from order_relay.pipeline.lookup.evidence import DOUBT_REASONS
+from order_relay.pipeline.operators.correctable_orders import OrderCorrections
 from order_relay.pipeline.operators.previews import BulkOutcome, OrderOutcome, discarded, evaluated
 from order_relay.pipeline.operators.replay import evaluate_archived
 from order_relay.pipeline.operators.review import build_review
@@ -149,6 +151,12 @@ class OperatorActions:
         with self._parts.wiring(pipeline) as wiring:
             minimum = wiring.settings.policies.min_common_items
             return build_review(self._ledger, self._parts.store, wiring, number=number, minimum=minimum)
+
+    @contextmanager
+    def corrections(self, pipeline: str) -> Iterator[OrderCorrections]:
+        """Corrections of a pipeline's orders. Raises ``ConfigurationError`` if the pipeline is not configured."""
+        with self._parts.wiring(pipeline) as wiring:
+            yield OrderCorrections(self._ledger, self._parts.store, wiring.transformer)
 
     def decide(
         self,

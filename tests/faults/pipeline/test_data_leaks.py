@@ -16,6 +16,7 @@ import pytest
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError
 from order_relay.orders.messages import RunContext
+from order_relay.pipeline.operators.correctable_orders import OrderCorrections
 from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from order_relay_sandbox.supercat.generator import orders
 from tests.support.canaries import (
@@ -105,6 +106,7 @@ def test_every_ending_keeps_its_mouth_shut(
     assert {engine.states()[str(order["id"])] for order in (lost, cut)} == {"in_doubt"}
     assert engine.states()[str(bad["id"])] == "quarantined"
 
+    outputs += _correct(engine)
     shop.offer([crash])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("order_relay.http.sending.outcomes.OutcomeTable.classify", _explode)
@@ -125,7 +127,7 @@ def test_every_ending_keeps_its_mouth_shut(
     of_runs = {
         place: names
         for place, names in in_database(tmp_path / "ledger.sqlite", PERSONAL_DATA).items()
-        if place.partition(".")[0] not in ("submission", "attempt")
+        if place.partition(".")[0] not in ("submission", "attempt", "correction")
     }
     assert of_runs == {}, "what the ledger says about runs, moves and refusals names nobody"
 
@@ -138,6 +140,32 @@ def test_the_archive_holds_personal_data_and_the_search_finds_it(
     engine.run("first")
     assert engine.states() == {str(sample[0]["id"]): "imported"}
     assert set.union(*in_files(tmp_path / "batches", PERSONAL_DATA).values()) == set(PERSONAL_DATA)
+
+
+def _correct(engine: Engine) -> list[str]:
+    """What is said of corrections: one that is stored, and refused ones."""
+    outputs = []
+    (refused,) = (row["id"] for row in engine.ledger.queries.quarantined() if row["state"] == "rejected")
+    mine = OrderCorrections(engine.ledger, engine.wiring.store, engine.wiring.transformer)
+    ctx = RunContext(PIPELINE, "", "ann")
+    outputs += [repr(mine.open(refused)), str(engine.ledger.worklist.get([refused]))]
+    name = "Nikolaus " + PERSONAL_DATA["name"]
+    for field, value in (
+        ("ship_country", PERSONAL_DATA["e-mail"]),
+        ("requested_ship_date", PERSONAL_DATA["street"]),
+        ("ship_phone", f"{PERSONAL_DATA['phone']}\a"),
+        ("notes", f"{PERSONAL_DATA['note']} {CARDS['card in notes']}"),
+        ("total", PERSONAL_DATA["contact"]),
+        ("ship_name", name),
+    ):
+        (work,) = engine.ledger.worklist.get([refused])
+        try:
+            done = mine.correct(ctx, refused, revision=work.revision, values={field: value}, why="customer phoned")
+            outputs.append(repr(done))
+        except ConfigurationError as error:
+            outputs += traceback.format_exception(error)
+    assert [one.new for one in engine.ledger.corrections.of([refused])[refused]] == [name]
+    return [*outputs, *(text for row in engine.ledger.activity.of_submission(refused) for text in map(str, row))]
 
 
 def _explode(table: object, status: int, headers: object, body: bytes, **more: object) -> Any:

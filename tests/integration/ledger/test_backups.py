@@ -19,6 +19,7 @@ from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.operators.completed_checks import BACKUP
 from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.write_back.feedback import OMS_NUMBER, FeedbackStep
+from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment, ShippedLine
 from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
 from order_relay.orders.fulfilment.status_records import RejectedRecord
@@ -67,6 +68,9 @@ def full(driver):
     driver.ledger.fingerprints.save_reading("reading", "{}")
     driver.ledger.offline_orders.record_answers(driver.ctx, [("9", Acknowledgement(False, "no"))], 5)
     driver.ledger.activity.note([driver.row("1")["id"]], "customer phoned", "ann")
+    third, zip_code = driver.work("3"), FieldCorrection("ship_postal_code", "8500", "85001")
+    driver.ledger.corrections.correct(driver.ctx, third.id, revision=third.revision, changes=[zip_code], why="x")
+    driver.ledger.validation.quarantine(driver.ctx, [(driver.work("3"), [ValidationIssue("bad", "/x", "is bad")])])
     driver.ledger.attention.assign({driver.row("1")["id"]: None}, "bob", "ann")
     driver.ledger.code_tables.put(driver.ctx, RowKey("ship_via", "UPS"), "U", "new")
     driver.ledger.saved_views.save("ann", "mine", "state=held")

@@ -26,6 +26,7 @@ from order_relay.ledger.operators.attention_sources import KINDS, PARCEL, Attent
 from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import metadata
+from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts import rules
 from order_relay_sandbox import serve_in_thread
@@ -38,7 +39,7 @@ CASE = named("supercat-shopatron")
 ORDERS = 20_000
 GROWING = frozenset(
     {"submission", "event", "attempt", "lookup", "refusal", "settlement", "batch", "run", "feedback", "shipment"}
-    | {"status_event", "status_order", "operator_action", "order_attention"}
+    | {"status_event", "status_order", "operator_action", "order_attention", "correction"}
 )
 """Tables that grow with history."""
 
@@ -192,6 +193,7 @@ def _desk(ledger: Ledger, name: str, now: datetime) -> None:
     ledger.attention.snooze(shown, now + timedelta(days=1), "ann", "later")
     ledger.attention.unsnooze(shown, "ann")
     ledger.attention.resolved([name], now - timedelta(days=7), limit=10, before=(now, 1))
+    _corrections(ledger, name)
     ledger.activity.note(shown, "x", "ann")
     ledger.activity.of_submission(min(shown, default=1))
     ledger.activity.general("stop")
@@ -222,6 +224,18 @@ def _list_orders(ledger: Ledger, name: str) -> None:
         next(ledger.order_list.stream(filtered, 10))
         ledger.order_list.identified(filtered)
     ledger.order_list.reasons(frozenset({name}))
+
+
+def _corrections(ledger: Ledger, name: str) -> None:
+    """What corrections of an order ask."""
+    work = next(w for w in (ledger.corrections.candidates(f"N{n}") for n in range(495, 520)) if w)[0]
+    ctx = RunContext(name, "", "ann")
+    change = [FieldCorrection("ship_city", "", "Reno")]
+    ledger.corrections.correct(ctx, work.id, revision=work.revision, changes=change, why="x")
+    (work,) = ledger.worklist.get([work.id])
+    ledger.corrections.of([work.id])
+    ledger.corrections.pending(work.id)
+    ledger.corrections.withdraw(ctx, work.id, revision=work.revision, fields=["ship_city"], why="x")
 
 
 COMMANDS = (

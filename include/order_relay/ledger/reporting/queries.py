@@ -19,6 +19,7 @@ from order_relay.ledger.schema.listed_rows import (
     QuarantinedSubmission,
     RelatedSubmission,
 )
+from order_relay.ledger.schema.operator_tables import correction
 from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE, of_pipeline
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import State
@@ -43,6 +44,7 @@ _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
     ("refusals", refusal, "position"),
     ("lookups", lookup, "id"),
     ("left_out", feed_gap, "id"),
+    ("corrections", correction, "id"),
 )
 
 

@@ -17,7 +17,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from order_relay.ledger.fulfilment.shipments import PARTLY
-from order_relay.ledger.schema.operator_tables import operator_action
+from order_relay.ledger.schema.operator_tables import correction, operator_action
 from order_relay.ledger.schema.predicates import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
 from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment
 from order_relay.ledger.schema.states import State
@@ -50,6 +50,7 @@ _SETTLED = sa.or_(
 _HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
 _HAS_TEXT = sa.or_(status_event.c.location != "", status_event.c.detail.not_in(["", REMOVED_BODY]))
 
+_HAS_CORRECTION = sa.or_(correction.c.old.is_not(None), correction.c.new.is_not(None))
 _HAS_REASON = sa.or_(operator_action.c.why != "", operator_action.c.details.is_not(None))
 
 _WITHOUT_TEXT = status_event.update().where(_HAS_TEXT).values(location="", detail=REMOVED_BODY)
@@ -128,6 +129,8 @@ class Retention(Repository):
         tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
         reasons = operator_action.update().where(among(operator_action.c.submission_id, "ids"), _HAS_REASON)
         tx.run(reasons.where(operator_action.c.at < before).values(why="", details=None), keys)
+        corrected = correction.update().where(among(correction.c.submission_id, "ids"), _HAS_CORRECTION)
+        tx.run(corrected.values(old=None, new=None, why=""), keys)
         theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
         tx.run(_WITHOUT_TEXT.where(theirs), keys)
         tx.run(
@@ -155,7 +158,7 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
     """Settled submissions that contain personal data and have not changed since ``before``.
 
     Personal data: answers of the destination, the customer's PO number, messages of the source about an
-    acknowledgement, locations and notes of status events, reasons and details of what operators did.
+    acknowledgement, locations and notes of status events, corrected values, reasons and details of what operators did.
     """
     answered = sa.exists().where(attempt.c.submission_id == submission.c.id, _HAS_BODY)
     described = sa.exists().where(
@@ -164,6 +167,8 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
     explained = sa.exists().where(
         operator_action.c.submission_id == submission.c.id, _HAS_REASON, operator_action.c.at < before
     )
+    corrected = sa.exists().where(correction.c.submission_id == submission.c.id, _HAS_CORRECTION)
+    texts = (submission.c.customer_po != "", submission.c.ack_message != "")
     return list(
         tx.run(
             sa.select(submission.c.id)
@@ -171,7 +176,7 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
                 submission.c.pipeline == name,
                 submission.c.changed_at < before,
                 sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
-                sa.or_(submission.c.customer_po != "", submission.c.ack_message != "", answered, described, explained),
+                sa.or_(*texts, answered, described, explained, corrected),
                 _SETTLED,
             )
             .order_by(submission.c.id)

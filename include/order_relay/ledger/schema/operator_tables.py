@@ -85,3 +85,31 @@ saved_view = sa.Table(
     sa.UniqueConstraint("who", "name", name="uq_saved_view_name"),
     sa.Index("ix_saved_view_shared", "name", sqlite_where=VIEW_IS_SHARED, postgresql_where=VIEW_IS_SHARED),
 )
+
+# Corrected values of archived orders. One applies while its submission has this content and it was not ended. A row
+# without a value that is ended as `dismissed` records that a correction of earlier content is not carried over.
+correction = sa.Table(
+    "correction",
+    metadata,
+    sa.Column("id", BigKey, primary_key=True, autoincrement=True),
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), nullable=False),
+    sa.Column("content_hash", sa.Text, nullable=False),  # without the part about eligibility
+    sa.Column("field", sa.Text, nullable=False),  # a column of the canonical order
+    sa.Column("old", sa.Text),  # as archived; null: removed by retention, as is ``new``
+    sa.Column("new", sa.Text),  # empty: the value is removed
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),  # removed by retention
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("ended_at", UtcTime),
+    sa.Column("ended_as", sa.Text, nullable=False),  # replaced, withdrawn, dismissed; empty: not ended
+    sa.Index("ix_correction_submission", "submission_id", "id"),
+    sa.Index(
+        "uq_correction_field",
+        "submission_id",
+        "content_hash",
+        "field",
+        unique=True,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    ),
+)

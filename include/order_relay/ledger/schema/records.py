@@ -50,7 +50,11 @@ class BatchInfo:
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """A submission to validate, and the place of its raw order in the archive."""
+    """A submission to validate, and the place of its raw order in the archive.
+
+    ``corrections``: corrected values by field that apply to its content (personal data); ``None`` for a value that
+    retention removed.
+    """
 
     id: int
     revision: int
@@ -64,6 +68,7 @@ class WorkItem:
     order_number: str = ""
     edition: int = 1
     pipeline: str = ""
+    corrections: Mapping[str, str | None] = field(default_factory=dict, repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

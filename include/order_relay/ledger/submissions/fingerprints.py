@@ -7,17 +7,25 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.operator_tables import correction
 from order_relay.ledger.schema.source_tables import content_reading
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, inserts, reads, writes
+from order_relay.orders.mapping.content_hash import settled_hash
 
 _later = submission.alias("later")
 _UPDATE = (
     submission.update()
     .where(submission.c.id == sa.bindparam("b_id"), submission.c.content_hash == sa.bindparam("b_old"))
     .values(content_hash=sa.bindparam("content_hash"))
+)
+_CORRECTED = sa.select(correction.c.submission_id).distinct().where(among(correction.c.submission_id, "ids"))
+_KEEP_CORRECTIONS = (
+    correction.update()
+    .where(correction.c.submission_id == sa.bindparam("b_id"), correction.c.content_hash == sa.bindparam("b_old"))
+    .values(content_hash=sa.bindparam("b_new"))
 )
 
 
@@ -77,13 +85,21 @@ class Fingerprints(Repository):
     def replace_outdated(self, found: Mapping[int, tuple[str, str]]) -> int:
         """Replace outdated fingerprints of the same content: (old, new) by submission; returns their number.
 
-        This is not a decision about the order, so its revision and events do not change.
+        This is not a decision about the order, so its revision and events do not change. Its corrections still apply.
         """
         return self._replace_outdated(found) if found else 0
 
     @writes
     def _replace_outdated(self, tx: Transaction, found: Mapping[int, tuple[str, str]]) -> int:
         """See ``replace_outdated``."""
+        corrected = tx.run(_CORRECTED, {"ids": sorted(found)}).scalars().all()
+        tx.many(
+            _KEEP_CORRECTIONS,
+            [
+                {"b_id": number, "b_old": settled_hash(found[number][0]), "b_new": settled_hash(found[number][1])}
+                for number in corrected
+            ],
+        )
         return tx.many(
             _UPDATE,
             [{"b_id": number, "b_old": old, "content_hash": new} for number, (old, new) in sorted(found.items())],

@@ -52,7 +52,7 @@ _NEEDED = (
     "offered",
     "decided",
 )
-_HELD_FOR_CONTENT = frozenset({CARD_DATA_REMOVED})
+HELD_FOR_CONTENT = frozenset({CARD_DATA_REMOVED})
 """Reasons of ``held`` that only concern the order's own content, which its source may correct. All other reasons are
 about versions, identities or other orders; changed content does not resolve them."""
 _MAY_BE_HELD = (State.RECEIVED, State.WAITING, State.READY, State.SUPERSEDED, State.QUARANTINED, State.REJECTED)
@@ -229,7 +229,7 @@ class _Intake:
         corrected = [
             (row, content)
             for row, content in pairs
-            if row.reason in _HELD_FOR_CONTENT and not row.decided and row.edition == 1
+            if row.reason in HELD_FOR_CONTENT and not row.decided and row.edition == 1
         ]
         self._reevaluate(corrected, reason)
         kept = {row.id for row, _ in corrected}

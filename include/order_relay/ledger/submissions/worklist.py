@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.operator_tables import correction
 from order_relay.ledger.schema.predicates import SETTLED_FOR_GOOD
 from order_relay.ledger.schema.records import WorkItem
 from order_relay.ledger.schema.states import State
@@ -15,6 +18,7 @@ from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
+from order_relay.orders.mapping.content_hash import settled_hash
 from order_relay.orders.mapping.eligibility import REASON_PREFIX
 from order_relay.orders.messages import RunContext
 
@@ -43,7 +47,7 @@ class Worklist(Repository):
                 sa.or_(which, sa.and_(in_place, submission.c.batch_id == batch_id)),
             )
         query = sa.select(*_COLUMNS).where(submission.c.pipeline == name, which).order_by(submission.c.id)
-        return [WorkItem(*tuple(row)) for row in tx.run(query)]
+        return _with_corrections(tx, [WorkItem(*tuple(row)) for row in tx.run(query)])
 
     @reads
     def get(self, tx: Transaction, ids: Iterable[int]) -> list[WorkItem]:
@@ -87,7 +91,30 @@ class Worklist(Repository):
 def work_items(tx: Transaction, ids: Iterable[int]) -> list[WorkItem]:
     """The current rows of these submissions, in key order; unknown ids are left out."""
     query = sa.select(*_COLUMNS).where(among(submission.c.id, "ids")).order_by(submission.c.id)
-    return [WorkItem(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})]
+    return _with_corrections(tx, [WorkItem(*tuple(row)) for row in tx.run(query, {"ids": list(ids)})])
+
+
+def _with_corrections(tx: Transaction, works: list[WorkItem]) -> list[WorkItem]:
+    """The items with the corrections that apply to their present content."""
+    found: dict[int, dict[str, str | None]] = defaultdict(dict)
+    for row in tx.run(_APPLIED, {"ids": [work.id for work in works]}) if works else ():
+        if row.content_hash == settled_hash(row.present):
+            found[row.submission_id][row.field] = row.new
+    return [replace(work, corrections=found[work.id]) if work.id in found else work for work in works]
+
+
+_APPLIED = (
+    sa.select(
+        correction.c.submission_id,
+        correction.c.content_hash,
+        correction.c.field,
+        correction.c.new,
+        submission.c.content_hash.label("present"),
+    )
+    .join(submission, submission.c.id == correction.c.submission_id)
+    .where(among(correction.c.submission_id, "ids"), correction.c.ended_at.is_(None))
+    .order_by(correction.c.id)
+)
 
 
 def resume_waiting(tx: Transaction, ctx: RunContext) -> int:

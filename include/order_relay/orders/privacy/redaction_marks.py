@@ -5,7 +5,7 @@ The archive holds ``REDACTED`` in their place and a list of their JSON pointers;
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from order_relay.errors import ValidationIssue
@@ -35,6 +35,16 @@ def remove_marks(document: Any) -> Any:
     if not redacted_pointers(document):
         return document
     return _remove_marks({name: value for name, value in document.items() if name != MARK_KEY})
+
+
+def drop_redactions(document: Any, locations: Sequence[str]) -> Any:
+    """An archived order whose members at these pointers were replaced, so that they no longer count as redacted."""
+    listed = redacted_pointers(document)
+    kept = [one for one in listed if not any(one == at or one.startswith(f"{at}/") for at in locations)]
+    if len(kept) == len(listed):
+        return document
+    others = {name: value for name, value in document.items() if name != MARK_KEY}
+    return mark_redactions(others, kept) if kept else others
 
 
 def _remove_marks(value: Any) -> Any:

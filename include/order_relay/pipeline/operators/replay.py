@@ -16,7 +16,7 @@ from order_relay.ledger import SourceHold, WorkItem
 from order_relay.orders.notes import OrderNote
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.schema.validator import VendorFormat
-from order_relay.pipeline.archive import read_documents
+from order_relay.pipeline.corrected_orders import read_corrected
 from order_relay.pipeline.stages.source_checks import check_source
 
 
@@ -82,12 +82,13 @@ def evaluate_archived(
     transformer: Transformer,
     done: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
-    """Evaluate orders of the archive. ``done`` is called with the number of orders of each evaluated slice.
+    """Evaluate orders of the archive, with their corrections. ``done`` is called with the number of orders of each
+    evaluated slice.
 
     Raises ``DamagedBatchError`` that names the object if the archive cannot be read.
     """
     found = Evaluation()
-    for documents in read_documents(store, pipeline, works):
+    for documents in read_corrected(store, pipeline, works, transformer):
         found.add(evaluate(documents, source, transformer))
         done(len(documents))
     return found

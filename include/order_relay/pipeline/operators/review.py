@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from order_relay.batches import BatchStore
@@ -47,7 +48,17 @@ def build_review(
         raise IllegalTransitionError("no order is held under this order number")
     rows = ledger.queries.related(name, group.numbers - {""}, {one.lineage for one in group.held})
     comparison = VersionComparison(store, name, lambda: wiring.transformer.reader)
-    return describe_group(group, rows, minimum, comparison.differences(pairs_to_review(rows, group.seen)))
+    review = describe_group(group, rows, minimum, comparison.differences(pairs_to_review(rows, group.seen)))
+    return replace(review, versions=tuple(with_corrections(ledger, review.versions)))
+
+
+def with_corrections(ledger: Ledger, versions: Sequence[ReviewedVersion]) -> Iterator[ReviewedVersion]:
+    """The versions with the fields that operators corrected; those to confirm only of held versions."""
+    works = {work.id: work for work in ledger.worklist.get(version.id for version in versions)}
+    for version in versions:
+        pending = ledger.corrections.pending(version.id) if version.shown else ()
+        corrected = tuple(works[version.id].corrections) if version.id in works else ()
+        yield replace(version, corrected=corrected, to_confirm=tuple(one.field for one in pending))
 
 
 def describe_group(

@@ -21,7 +21,11 @@ from order_relay.pipeline.report.processing_codes import COMPARE_VERSIONS
 
 @dataclass(frozen=True)
 class ReviewedVersion:
-    """One submission in a review. ``shown``: it is held, and the decision is about it."""
+    """One submission in a review. ``shown``: it is held, and the decision is about it.
+
+    ``corrected``: fields that an operator corrected. ``to_confirm``: fields whose correction belongs to earlier content
+    and is not applied, until an operator carries it over or dismisses it.
+    """
 
     id: int
     order_number: str
@@ -34,6 +38,8 @@ class ReviewedVersion:
     oms_id: str | None
     destination_key: str | None
     shown: bool
+    corrected: tuple[str, ...] = ()
+    to_confirm: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,12 +120,26 @@ class OrderReview:
             sections.append(f"### {title}\n\n{body}")
         return "\n\n".join(sections)
 
+    @property
+    def correction_remarks(self) -> tuple[str, ...]:
+        """One sentence about each version that was corrected, or whose correction waits for confirmation."""
+        return tuple(
+            f"{version_label(version)}: {what} {', '.join(name.replace('_', ' ') for name in fields)}."
+            for version in self.versions
+            for what, fields in (
+                ("corrected by an operator:", version.corrected),
+                ("corrections of earlier content, not applied:", version.to_confirm),
+            )
+            if fields
+        )
+
     def as_markdown(self) -> str:
         """The whole review as Markdown, without personal data."""
         parts = [f"## Order {escape_markdown(self.number)}", self._reason(), _version_table(self.versions)]
         if self.other_numbers:
             others = ", ".join(map(escape_markdown, self.other_numbers))
             parts.insert(2, f"The same answer decides about these orders of the group: {others}.")
+        parts += [escape_markdown(line) for line in self.correction_remarks]
         parts.append(self.differences)
         if self.imported:
             ids = ", ".join(map(escape_markdown, self.imported))

@@ -50,6 +50,12 @@ _READING: Mapping[str, Advice] = {
         "Retention removed the raw order, so it cannot be evaluated.",
         "It is evaluated once the source offers it again.",
     ),
+    "correction_not_applicable": Advice(
+        "Correction cannot be applied",
+        "A stored correction of the order no longer fits, such as after a change of the mapping.",
+        Responsible.OPERATOR,
+        f"Withdraw it and correct the order again: {COMMAND} correct NUMBER --fields",
+    ),
     "repaired_under_its_id": _automatic(
         "Repaired at the source",
         "The order could not be read at first. An order with its number was imported later under its own id.",

@@ -19,6 +19,7 @@ from order_relay.orders.privacy.redaction_marks import redacted_pointers
 from order_relay.orders.schema.malformed import LOCATION_KEY, NUMBER_KEY, is_malformed, malformed_issues
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.archive import REMOVED
+from order_relay.pipeline.corrected_orders import UncorrectableOrder
 from order_relay.pipeline.report.advice import explain
 
 ARCHIVE_REMOVED = ValidationIssue("archive_removed", "", explain("archive_removed"))
@@ -35,9 +36,11 @@ class SourceCheck:
 
 
 def check_source(work: WorkItem, document: Any, source: VendorFormat, transformer: Transformer) -> SourceCheck:
-    """Check one archived order (``REMOVED`` if retention removed it)."""
+    """Check one archived order (``REMOVED`` if retention removed it) with its corrections."""
     if document is REMOVED:
         return SourceCheck([ARCHIVE_REMOVED])
+    if isinstance(document, UncorrectableOrder):
+        return SourceCheck(document.issues)
     if is_malformed(document):
         return SourceCheck(malformed_issues(document), notes=_malformed_notes(document))
     issues = source_issues(work, document, source, transformer.reader)

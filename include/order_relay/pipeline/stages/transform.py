@@ -15,9 +15,11 @@ from typing import Any
 from order_relay.batches import BatchStore, Manifest
 from order_relay.errors import ValidationIssue
 from order_relay.ledger import Ledger, ReadyPayload, WorkItem
+from order_relay.orders.corrections.document_corrector import correction_notes
 from order_relay.orders.messages import RunContext, VersionPolicies
+from order_relay.orders.notes import limit_notes
 from order_relay.orders.payload.transformer import Transformer, TransformResult
-from order_relay.pipeline.archive import read_documents
+from order_relay.pipeline.corrected_orders import UncorrectableOrder, read_corrected
 from order_relay.pipeline.load.payload_reader import payload_fingerprint
 from order_relay.pipeline.runs.objects import run_prefix
 from order_relay.pipeline.stages.worklists import read_worklist
@@ -66,7 +68,7 @@ class _PayloadWriter:
     def write(self, works: Sequence[WorkItem]) -> list[int]:
         """Build and store the payloads; returns the ids that were refused."""
         refused: list[int] = []
-        for slice_ in read_documents(self._store, self._ctx.pipeline, works):
+        for slice_ in read_corrected(self._store, self._ctx.pipeline, works, self._transformer):
             refused += self._slice(slice_)
         return refused
 
@@ -77,9 +79,15 @@ class _PayloadWriter:
         good: list[tuple[WorkItem, TransformResult, bytes]] = []
         bad: list[tuple[WorkItem, list[ValidationIssue]]] = []
         held: list[tuple[WorkItem, str]] = []
-        notes = {work.id: result.notes for (work, _), result in zip(slice_, results, strict=True)}
+        reader = self._transformer.reader
         for (work, _), result in zip(slice_, results, strict=True):
-            if result.hold:
+            if work.corrections:
+                result.notes = limit_notes([*correction_notes(reader, work.corrections), *result.notes])
+        notes = {work.id: result.notes for (work, _), result in zip(slice_, results, strict=True)}
+        for (work, document), result in zip(slice_, results, strict=True):
+            if isinstance(document, UncorrectableOrder):
+                bad.append((work, document.issues))
+            elif result.hold:
                 held.append((work, result.hold))
             elif result.payload is None or result.issues:
                 bad.append((work, result.issues))

@@ -15,7 +15,7 @@ from order_relay.orders.messages import RunContext
 from order_relay.orders.notes import OrderNote
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.schema.validator import VendorFormat
-from order_relay.pipeline.archive import read_documents
+from order_relay.pipeline.corrected_orders import read_corrected
 from order_relay.pipeline.operators.replay import evaluate
 from order_relay.pipeline.stages.source_checks import check_source
 from order_relay.pipeline.stages.worklists import write_worklist
@@ -58,7 +58,7 @@ def validate(
     counts: Counter[str] = Counter()
     valid: list[WorkItem] = []
     invalid: list[WorkItem] = []
-    for documents in read_documents(store, ctx.pipeline, works):
+    for documents in read_corrected(store, ctx.pipeline, works, transformer):
         found = _validate_slice(source, transformer, documents)
         counts["refused"] += ledger.validation.quarantine(ctx, found.refused, found.notes) if found.refused else 0
         counts["waiting"] += ledger.source_holds.wait(ctx, found.waiting, ask_again_s) if found.waiting else 0

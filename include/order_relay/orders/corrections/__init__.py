@@ -1,0 +1,1 @@
+"""Corrections of single values of an archived order by an operator."""
