@@ -61,6 +61,13 @@ def test_a_run_of_a_pipeline_that_the_user_may_not_see_is_empty(orders: StoppedO
     assert "## Report" not in page
 
 
+def test_a_comparison_with_the_oms_shows_its_report(client: TestClient, orders: StoppedOrders) -> None:
+    orders.store.write_text(f"{PIPELINE}/runs/manual/reconcile.md", "2 differences")
+    shown = text(client.get("/runs/reconcile/manual").text)
+    assert "It compares the ledger with the OMS" in shown
+    assert f"Report of {PIPELINE} 2 differences" in shown
+
+
 @pytest.mark.parametrize(
     ("dag", "says"),
     [

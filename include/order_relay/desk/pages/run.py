@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,7 +13,7 @@ from order_relay.batches import DamagedBatchError
 from order_relay.desk.access import Viewer
 from order_relay.desk.deployment import Desk, DeskDeployment
 from order_relay.desk.rendering import render
-from order_relay.errors import TransientError
+from order_relay.errors import OrderRelayError
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.runs.objects import run_id_of, run_prefix, run_slug
 
@@ -31,6 +32,9 @@ _PURPOSES = {
     "quarantine_replay": "It evaluates quarantined orders again. It changed none.",
 }
 """What is said about a run without orders, by DAG."""
+
+_REPORTS = {"quarantine_replay": "report.md", "reconcile": "reconcile.md"}
+"""The DAGs whose runs write a report for each pipeline."""
 
 
 @router.get("/runs/{dag_id}/{run_id}")
@@ -61,7 +65,7 @@ def _run(desk: DeskDeployment, pipelines: frozenset[str], dag_id: str, run_id: s
         "orders": orders[:MOST],
         "more": len(orders) > MOST,
         "counts": sorted((key, number) for key, number in counts.items() if number),
-        "reports": [(name, text) for name in sorted(pipelines) if (text := _report(desk, name, slug))],
+        "reports": list(_reports(desk, pipelines, dag_id, slug)),
         "purpose": _purpose(desk, dag_id),
     }
 
@@ -75,9 +79,13 @@ def _purpose(desk: DeskDeployment, dag_id: str) -> str:
     return _PURPOSES.get(dag_id, "It changed no order.")
 
 
-def _report(desk: DeskDeployment, pipeline: str, slug: str) -> str:
-    """The run's report; empty if there is none (yet), it was removed by retention, or it cannot be read."""
-    try:
-        return desk.store.read_text(f"{run_prefix(RunContext(pipeline, slug))}/report.md")
-    except (DamagedBatchError, TransientError):
-        return ""
+def _reports(desk: DeskDeployment, pipelines: frozenset[str], dag_id: str, slug: str) -> Iterator[tuple[str, str]]:
+    """The reports of the run by pipeline, without those that were not made yet or removed by retention."""
+    file = _REPORTS.get(dag_id, "report.md")
+    for name in {dag_id} & pipelines or (sorted(pipelines) if dag_id in _REPORTS else ()):
+        try:
+            yield name, desk.store.read_text(f"{run_prefix(RunContext(name, slug))}/{file}")
+        except DamagedBatchError:
+            continue
+        except OrderRelayError as error:
+            yield name, f"The report cannot be read: {error}"
