@@ -80,10 +80,11 @@ def naming_rows(pipeline: str, rows: Sequence[CodeTableRow]) -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        if not rows:
+        made = sum(row.version > 0 for row in rows)
+        if not made:
             raise
         raise ConfigurationError(
-            f"{error} (with the {len(rows)} rows that operators made; list them with: {COMMAND} tables {pipeline})"
+            f"{error} (rows made by operators: {made}; list them with: {COMMAND} tables {pipeline})"
         ) from None
 
 
