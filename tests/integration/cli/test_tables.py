@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger
 from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.orders.messages import RunContext
+from order_relay.pipeline.run import PipelineRun
 from order_relay_sandbox import ThreadedSandbox, serve_in_thread
 from tests.support.command_line import as_json, call
 from tests.support.engine import Engine
@@ -144,6 +146,20 @@ def test_a_run_uses_one_set_of_rows_in_all_its_tasks(engine: Engine, sandbox: Th
     report = engine.run("third")
     assert report.breaches == []
     assert sent(sandbox) == [("express", "Fast")] * 2
+
+
+def test_a_dry_run_uses_the_rows_of_the_moment_it_began(engine: Engine) -> None:
+    put(engine.ledger, {"type": "express", "class": "Fast"})
+    expected = engine.wiring.transformer.fingerprint
+    ctx = RunContext(PIPELINE, "dry")
+    for shadow in (False, True):
+        trial = replace(engine.fresh_wiring(), dry_run=True, shadow=shadow)
+        with trial.ledger_for(f"dry-{shadow}") as ledger:
+            run = PipelineRun(replace(ctx, run=f"dry-{shadow}"), trial, ledger)
+            run.start(note=False)
+            put(engine.ledger, {"type": "late", "class": f"Late{shadow}"})
+            assert run.transformer.fingerprint == expected
+        expected = engine.fresh_wiring().transformer.fingerprint
 
 
 def put(ledger: Ledger, value: Any) -> None:

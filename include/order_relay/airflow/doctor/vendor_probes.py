@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from order_relay import COMMAND
 from order_relay.airflow.doctor.checks import CheckResult, Severity, fail, ok, warn
 from order_relay.errors import OrderRelayError
+from order_relay.ledger.operators.code_tables import CodeTableRow
 from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.messages import SearchResult, Selection
 from order_relay.pipeline.lookup.evidence import (
@@ -80,7 +81,17 @@ def mapping(installation: Installation, pipeline: str) -> Iterator[CheckResult]:
     """Check that mappings, overrides and connections of a pipeline are consistent."""
     with installation.wiring(pipeline) as wiring:
         wiring.check()
+        wiring.build_transformer(_operators_rows(installation, pipeline))
     yield ok(f"pipeline {pipeline}", "mappings and tables are consistent")
+
+
+def _operators_rows(installation: Installation, pipeline: str) -> Sequence[CodeTableRow]:
+    """The rows of code tables that operators made."""
+    try:
+        with installation.ledger() as ledger:
+            return ledger.code_tables.rows(pipeline)
+    except OrderRelayError:
+        return ()  # reported by the ledger's own check
 
 
 def _known_imported(installation: Installation, account: str) -> KnownOrders:

@@ -54,7 +54,7 @@ _FORMAT: Mapping[str, Advice] = {
         "No row in a code table",
         "A code of the source has no row in its code table.",
         Responsible.SETTINGS,
-        f"Add the missing row to the pipeline's file (tables). {_REPLAY}",
+        f"Add the missing row: order-relay tables set, or the page Tables, or the pipeline's file. {_REPLAY}",
         "shipping: {UPS GROUND: standard}",
     ),
     "too_small": _source("Number too small", "A number is below the minimum of its field."),
