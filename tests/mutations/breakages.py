@@ -68,6 +68,33 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("tests/unit/desk/test_web_app.py::test_without_https_the_origin_must_be_this_host",),
     ),
     Breakage(
+        "an order's page shows orders of pipelines that the user may not see",
+        "ledger/reporting/order_history.py",
+        'and (pipelines is None or row["pipeline"] in pipelines)',
+        "",
+        ("tests/unit/desk/test_order_page.py::test_an_order_of_another_pipeline_does_not_exist",),
+    ),
+    Breakage(
+        "personal data is revealed without a record of it",
+        "desk/pages/order.py",
+        "        desk.ledger.activity.record(\n",
+        "        dict(\n",
+        (
+            "tests/unit/desk/test_order_page.py::test_revealing_is_recorded_first_and_needs_the_permission_and_a_reason",
+            "tests/unit/desk/test_order_page.py::test_nothing_is_revealed_if_it_cannot_be_recorded",
+        ),
+    ),
+    Breakage(
+        "a masked payload shows unknown members",
+        "orders/privacy/masking.py",
+        "    if not shown:\n        return MASK\n",
+        "",
+        (
+            "tests/unit/orders/privacy/test_masking.py::test_no_personal_value_remains",
+            "tests/unit/desk/test_order_page.py::test_no_personal_value_is_on_a_masked_page",
+        ),
+    ),
+    Breakage(
         "a session outlives the password that began it",
         "desk/standalone/login.py",
         "or account.password != used[1]",

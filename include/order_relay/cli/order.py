@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from order_relay.cli.output import print_fields, print_json, print_line, print_t
 
 if TYPE_CHECKING:
     from order_relay.batches.store import BatchStore
+    from order_relay.ledger import Ledger
 
 # Columns of a submission in display order. Customers' free text is excluded.
 _SUBMISSION = (
@@ -44,6 +46,8 @@ _SUBMISSION = (
     "cancelled_at",
 )
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "progress": ("name", "status", "at", "note"),
+    "problems": ("title", "meaning", "who", "fix"),
     "events": ("at", "from_state", "to_state", "why", "who", "run", "revision"),
     "unread": ("problem", "why", "asks", "last_at", "due_at", "missing_since", "gone_at"),
     "refusals": ("code", "pointer", "message", "revision"),
@@ -96,12 +100,14 @@ def order(
 ) -> None:
     """Show the history of an order.
 
-    Submissions, events, validation issues, attempts, lookups, write-backs, shipments, statuses, records that could not
-    be read from the source, and feed entries that were left out.
+    Progress, what is wrong and what to do, submissions, events, validation issues, attempts, lookups, write-backs,
+    shipments, statuses, records that could not be read from the source, and feed entries that were left out.
     """
     installation = Installation()
     with installation.ledger() as ledger:
         histories = [dict(found) for found in ledger.queries.find(word) if pipeline in {None, found["pipeline"]}]
+        for history in histories:
+            _add_summary(ledger, history)
     if payload:
         for history in histories:
             _add_payloads(installation.store, history)
@@ -115,6 +121,16 @@ def order(
         if not as_json:
             print_line(f"no order found with number, source id, uuid, OMS id or customer PO {word!r}")
         raise problem_exit()
+
+
+def _add_summary(ledger: Ledger, history: dict[str, Any]) -> None:
+    """Add how far the order has come, and what is wrong with it, as on its page in the order desk."""
+    from order_relay.pipeline.order_view.order_problems import order_problems
+    from order_relay.pipeline.order_view.order_progress import order_progress
+
+    found = ledger.order_histories.by_id(history["id"])
+    history["progress"] = [asdict(step) for step in order_progress(found)] if found else []
+    history["problems"] = [asdict(problem) for problem in order_problems(found)] if found else []
 
 
 def _without_private(history: Mapping[str, Any]) -> dict[str, Any]:

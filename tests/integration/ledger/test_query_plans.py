@@ -29,6 +29,7 @@ from order_relay.ledger.schema.tables import metadata
 from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts import rules
+from order_relay.pipeline.order_view.order_view import order_view
 from order_relay_sandbox import serve_in_thread
 from tests.support import engine as engines
 from tests.support.command_line import call
@@ -200,6 +201,9 @@ def _desk(ledger: Ledger, name: str, now: datetime) -> None:
     ledger.code_tables.put(RunContext(name, "", "ann"), RowKey("country", "Freedonia"), "FR", "x")
     ledger.code_tables.remove(RunContext(name, "", "ann"), RowKey("country", "Freedonia"), "x")
     ledger.code_tables.version(name)
+    for number in (77, ledger.queries.held()[0]["id"]):
+        assert order_view(ledger, number, {name}) is not None
+        ledger.order_histories.personal_texts(number)
 
 
 def _list_orders(ledger: Ledger, name: str) -> None:

@@ -36,6 +36,20 @@ def test_reasons_are_shown_in_an_orders_history(ledger: Ledger) -> None:
     assert "the totals do not add up" in out
 
 
+def test_progress_and_problems_are_those_of_the_order_desk(ledger: Ledger) -> None:
+    (life,) = as_json("order", "N-2")["submissions"]
+    assert [(step["name"], step["status"]) for step in life["progress"][:2]] == [
+        ("received", "done"),
+        ("checked", "failed"),
+    ]
+    (problem,) = life["problems"]
+    assert (problem["code"], problem["places"]) == (
+        "total_differs",
+        [{"message": "the totals do not add up", "pointer": "/total"}],
+    )
+    assert "failed" in call("order", "N-2").stdout
+
+
 def test_an_unknown_order_is_a_problem(ledger: Ledger) -> None:
     assert as_json("order", "nobody", code=1) == {"found": 0, "submissions": []}
     assert call("order", "nobody").exit_code == 1
