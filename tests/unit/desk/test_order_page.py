@@ -334,7 +334,7 @@ def buttons(text: str) -> set[str]:
 def test_the_actions_are_those_of_the_state(relay: Relay) -> None:
     first, held = held_version(relay)
     assert buttons(page(relay, first)) == {"note", "assign"}
-    assert buttons(page(relay, held)) == {"decide", "note", "assign", "snooze"}
+    assert buttons(page(relay, held)) == {"decide", "note", "assign", "snooze", "correct"}
     assert buttons(page(relay, held, user=VIEWER)) == set()
 
 
@@ -342,7 +342,7 @@ def test_a_refused_order_is_discarded_with_a_reason(relay: Relay) -> None:
     number = quarantined(relay)
     with client(relay, OPERATOR) as browser:
         text = browser.get(f"/orders/{number}").text
-        assert buttons(text) == {"replay", "discard", "note", "assign", "snooze"}
+        assert buttons(text) == {"replay", "discard", "note", "assign", "snooze", "correct"}
         given = {"revision": revision(text), "reason": "a test order"}
         assert browser.post(f"/orders/{number}/discard", data={**given, "reason": " "}).status_code == 422
         stale = browser.post(f"/orders/{number}/discard", data={**given, "revision": "99"})

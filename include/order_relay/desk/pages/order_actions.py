@@ -31,7 +31,7 @@ async def preview(request: Request, desk: Desk, user: Operator, number: OrderId)
     """What another evaluation of the order would do, as a fragment; changes nothing."""
 
     def load() -> OrderOutcome:
-        order = _order(desk, user, number)
+        order = visible_order(desk, user, number)
         return desk.actions.preview(REPLAY, {number: order.revision}).orders[0]
 
     return render(request, "order_preview.html", outcome=await desk.run(load))
@@ -47,7 +47,7 @@ async def replay(desk: Desk, user: Operator, number: OrderId, revision: Revision
             raise IllegalTransitionError("The order is still refused, so nothing was changed. Fix the causes first.")
         return "The order is evaluated again by the next run."
 
-    return done(await _acted(desk, user, number, act))
+    return done(await acted(desk, user, number, act))
 
 
 @router.post("/discard")
@@ -58,7 +58,7 @@ async def discard(desk: Desk, user: Operator, number: OrderId, revision: Revisio
         desk.actions.discard({number: revision}, reason, user.name)
         return "The order is discarded: it is never sent."
 
-    return done(await _acted(desk, user, number, act))
+    return done(await acted(desk, user, number, act))
 
 
 @router.post("/decide")
@@ -75,7 +75,7 @@ async def decide(
     """Decide about the group of held versions. ``shown``: their ids and revisions, such as ``12/3,13/1``."""
 
     def act() -> str:
-        order = _order(desk, user, number)
+        order = visible_order(desk, user, number)
         held = desk.ledger.decisions.held_groups(order.pipeline, order.order_number)
         if not any(number in group.seen for group in held):
             raise IllegalTransitionError("The order is not held any more. Load the page again.")
@@ -90,7 +90,7 @@ async def decide(
         )
         return f"Decided about {len(ids)} held {'versions' if len(ids) > 1 else 'version'}: {choice}."
 
-    return done(await _acted(desk, user, number, act))
+    return done(await acted(desk, user, number, act))
 
 
 @router.post("/settle")
@@ -107,7 +107,7 @@ async def settle(
     """Record whether the OMS stored an order in doubt."""
 
     def act() -> str:
-        order = _order(desk, user, number)
+        order = visible_order(desk, user, number)
         stored = oms_id.strip() if finding == "stored" else None
         if stored == "":
             raise ConfigurationError("Enter the id that the OMS gave the order.")
@@ -116,7 +116,7 @@ async def settle(
         )
         return "The order is imported." if stored else "The order is not in the OMS; the next run sends it."
 
-    return done(await _acted(desk, user, number, act))
+    return done(await acted(desk, user, number, act))
 
 
 @router.post("/note")
@@ -127,7 +127,7 @@ async def note(desk: Desk, user: Operator, number: OrderId, text: Annotated[str,
         desk.actions.note([number], text, user.name)
         return "The note is saved."
 
-    return done(await _acted(desk, user, number, act))
+    return done(await acted(desk, user, number, act))
 
 
 @router.post("/assign")
@@ -144,7 +144,7 @@ async def assign(
         desk.actions.assign({number: revision}, assignee, user.name)
         return f"The order is assigned to {assignee.strip()}." if assignee.strip() else "The order is not assigned."
 
-    return done(await _acted(desk, user, number, act))
+    return done(await acted(desk, user, number, act))
 
 
 @router.post("/snooze")
@@ -164,7 +164,7 @@ async def snooze(
         desk.actions.snooze({number: revision}, until, reason, user.name)
         return f"The order is snoozed until {until:%Y-%m-%d %H:%M} UTC, or until it changes."
 
-    return done(await _acted(desk, user, number, act))
+    return done(await acted(desk, user, number, act))
 
 
 def parse_shown(text: str) -> dict[int, int | None]:
@@ -175,17 +175,17 @@ def parse_shown(text: str) -> dict[int, int | None]:
     return {int(number): int(revision) for number, revision in pairs}
 
 
-async def _acted(desk: DeskDeployment, user: Principal, number: int, act: Callable[[], str]) -> str:
+async def acted(desk: DeskDeployment, user: Principal, number: int, act: Callable[[], str]) -> str:
     """Run an action on an order that the user may see; returns its message."""
 
     def checked() -> str:
-        _order(desk, user, number)
+        visible_order(desk, user, number)
         return act()
 
     return await desk.run(checked)
 
 
-def _order(desk: DeskDeployment, user: Principal, number: int) -> WorkItem:
+def visible_order(desk: DeskDeployment, user: Principal, number: int) -> WorkItem:
     """Raises ``HTTPException`` 404 for an order that the user may not see."""
     found = desk.ledger.worklist.get([number])
     if not found or found[0].pipeline not in user.pipelines:
