@@ -122,6 +122,23 @@ def test_a_dag_that_a_user_may_not_read_hides_its_pipeline(server: Any, monkeypa
     assert (answer.status_code, "permission to read its DAG" in answer.text) == (403, True)
 
 
+def test_an_airflow_with_teams_is_asked_for_the_team_of_each_dag(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.models.dag import DagModel
+
+    asked = {}
+
+    def remember(**question: Any) -> bool:
+        asked[question["details"].id] = question["details"].team_name
+        return True
+
+    monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+    monkeypatch.setattr(DagModel, "get_dag_id_to_team_name_mapping", lambda dags: dict.fromkeys(dags, "brand"))
+    monkeypatch.setattr(get_auth_manager(), "is_authorized_dag", remember)
+    assert server.get("/order-desk/tile.json", headers=signed_in("viewer")).status_code == 200
+    assert asked[PIPELINE] == asked["quarantine_replay"] == "brand"
+
+
 def test_the_plugin_names_pages_below_any_base_url(server: Any) -> None:
     """Absolute URLs would ignore the path of ``[api] base_url``."""
     answer = server.get("/api/v2/plugins", headers={"Authorization": f"Bearer {token('admin')}"})

@@ -20,6 +20,7 @@ from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from order_relay.airflow import hooks
 from order_relay.airflow.connections import connection
 from order_relay.airflow.provider import connection_forms, hook_class
+from order_relay.desk.standalone.passwords import hash_password
 from order_relay.errors import ConfigurationError
 from order_relay.vendors.supercat.connection import SuperCatSettings
 
@@ -359,6 +360,16 @@ def test_an_undefined_connection_fails_the_test() -> None:
 def test_there_are_no_other_hooks() -> None:
     with pytest.raises(AttributeError, match="NobodyHook"):
         _ = hooks.NobodyHook
+
+
+def test_the_desks_test_checks_its_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    users = {"ann": {"role": "viewer", "password": hash_password("correct horse battery")}}
+    for extra, accepted, words in (({"users": users}, True, "1 user may sign in"), ({}, False, "at least one user")):
+        fields = json.dumps({"conn_type": "order_relay_desk", "extra": extra})
+        monkeypatch.setenv("AIRFLOW_CONN_ORDER_RELAY_DESK", fields)
+        done, text = BaseHook.get_hook("order_relay_desk").test_connection()
+        assert done is accepted
+        assert words in text
 
 
 def test_the_ledgers_test_says_whether_the_database_can_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
