@@ -84,7 +84,7 @@ def as_user(url: str, user: Principal) -> TestClient:
 
 
 def shown(text: str) -> list[str]:
-    return [html.unescape(number) for number in re.findall(r'data-label="Number"><a [^>]*><bdi>(.*?)</bdi>', text)]
+    return [html.unescape(number) for number in re.findall(r'data-label="Number"[^>]*><a [^>]*><bdi>(.*?)</bdi>', text)]
 
 
 def links(text: str, rel: str) -> list[str]:

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from order_relay.desk.access import Operator, Principal, Viewer
 from order_relay.desk.deployment import Desk, DeskDeployment, not_found
-from order_relay.desk.rendering import done, render
+from order_relay.desk.rendering import done, reason_title, render, state_title
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.listing.order_filter import (
     CHANGED,
@@ -60,6 +60,8 @@ async def show(request: Request, desk: Desk, user: Viewer) -> Response:
         export=_query(values),
         values=values,
         filtered=any(values.values()),
+        described=_described(values),
+        by_receipt=_query(values) if sort.key != RECEIVED and (found.received_from or found.received_before) else "",
         states=list(State),
         reasons=sorted({*reasons, *values.get("reason", ())}),
         waiting=WAITING,
@@ -170,6 +172,20 @@ def _sort(request: Request, found: OrderFilter) -> OrderSort:
 
 def _query(values: Values, **more: str | None) -> str:
     return urlencode([*((n, v) for n, of in values.items() for v in of), *((n, v) for n, v in more.items() if v)])
+
+
+def _described(values: Values) -> list[str]:
+    """The filter in words, for the heading of its form."""
+    labels = {"q": "search", "run": "run", "received_from": "received from", "received_to": "received to"}
+    labels |= {"changed_from": "changed from", "changed_to": "changed to"}
+    waiting = {str(seconds): label for seconds, label in WAITING}
+    return [
+        *map(state_title, values.get("state", ())),
+        *values.get("pipeline", ()),
+        *map(reason_title, values.get("reason", ())),
+        *(f"unchanged for {waiting.get(text, f'{text} seconds')}" for text in values.get("waiting", ())),
+        *(f"{label} {text}" for name, label in labels.items() for text in values.get(name, ())),
+    ]
 
 
 def _column(values: Values, sort: OrderSort, key: str, title: str) -> dict[str, str]:
