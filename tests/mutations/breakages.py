@@ -54,6 +54,29 @@ BREAKAGES: tuple[Breakage, ...] = (
         ),
     ),
     Breakage(
+        "a search finds orders of every pipeline",
+        "ledger/listing/order_search.py",
+        ".where(ids, of_any_pipeline(pipelines))",
+        ".where(ids)",
+        (
+            "tests/integration/ledger/listing/test_order_list.py::test_an_identifier_finds_its_orders_in_the_given_pipelines_only",
+        ),
+    ),
+    Breakage(
+        "a page of the list leaves out orders with the last value of the page before",
+        "ledger/listing/order_pages.py",
+        "        return sa.tuple_(self.column, _ID), mark\n",
+        "        return sa.tuple_(self.column, sa.literal(at.id, _ID.type)), mark\n",
+        ("tests/integration/ledger/listing/test_order_list.py::test_the_pages_are_the_filtered_and_sorted_orders",),
+    ),
+    Breakage(
+        "the export of the list writes formulas",
+        "pipeline/report/order_export.py",
+        "[escape_formula(row.get(column)) for column in EXPORT_COLUMNS]",
+        "[row.get(column) for column in EXPORT_COLUMNS]",
+        ("tests/unit/desk/test_orders_page.py::test_hostile_texts_are_inert",),
+    ),
+    Breakage(
         "a route of the desk without a permission",
         "desk/pages/tile.py",
         "async def tile(desk: Desk, user: Viewer) -> dict[str, Any]:",

@@ -50,7 +50,10 @@ def orders(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """List orders, the last change first. Without options: all orders, page by page."""
+    """List orders, the last change first. Without options: all orders, page by page.
+
+    CSV and JSON contain the customers' PO numbers.
+    """
     installation = Installation()
     one = {"reason": reason, "run": run, "q": search, "timezone": timezone, "waiting": waiting}
     one |= {"received_from": received_from, "received_to": received_to}
