@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from order_relay.ledger.operators.held_groups import HeldGroup
-from order_relay.orders.review.choices import DISCARD, REPLACEMENT
+from order_relay.orders.review.choices import DISCARD, EFFECTS, REPLACEMENT
 from order_relay.orders.review.submission_groups import GroupMember, plan_separation
 from order_relay.pipeline.operators.review_model import version_label
 
 _STOPPED = ("quarantined", "rejected")
 
+MAX_PLANNED = 60
+"""Maximum versions of a group whose choices are described one by one: planning compares each with each."""
+
 
 def describe_choice(choice: str, group: HeldGroup, minimum: float) -> str:
-    """The effect of a choice on this group, for operators. ``minimum`` is the pipeline's ``min_common_items``."""
+    """The effect of a choice on this group, for operators; in general terms for more than ``MAX_PLANNED`` versions.
+
+    ``minimum`` is the pipeline's ``min_common_items``.
+    """
+    if len(group.held) + len(group.related) > MAX_PLANNED:
+        return EFFECTS[choice]
     if choice == DISCARD:
         return f"{_join(group.held)} {_be(group.held)} never sent."
     return _describe_replacement(group) if choice == REPLACEMENT else _describe_separation(group, minimum)
