@@ -13,6 +13,7 @@ from order_relay.orders.messages import VersionPolicies
 from order_relay.pipeline.order_view.order_problems import OrderProblem, order_problems
 from order_relay.pipeline.order_view.order_progress import ProgressStep, order_progress
 from order_relay.pipeline.order_view.order_versions import OrderVersions, order_versions
+from order_relay.pipeline.report.advice import advice_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def _entries(history: OrderHistory) -> Iterator[HistoryEntry]:
         yield HistoryEntry(action.at, _describe(action), action.who, action.why)
     for event in history.events.rows:
         what = f"{event.from_state} → {event.to_state}" if event.from_state else event.to_state
-        yield HistoryEntry(event.at, what.replace("_", " "), event.who, event.why, event.run)
+        known = advice_for(event.why)
+        yield HistoryEntry(event.at, what.replace("_", " "), event.who, known.title if known else event.why, event.run)
 
 
 def _describe(action: ActionEntry) -> str:
