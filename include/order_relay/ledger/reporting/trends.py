@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,7 +17,6 @@ from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads
 from order_relay.orders.decisions.versions import BASELINE
-from order_relay.times import local_to_utc
 
 WEEKS = 4
 """A day is compared with the same weekday of so many weeks before."""
@@ -28,16 +27,23 @@ _DAILY = (*_TODAY, State.DISCARDED, ASSISTED, IMPORT_TIME)
 _SINCE = sa.select(sa.func.min(pipeline.c.bound_at, type_=pipeline.c.bound_at.type)).where(
     among(pipeline.c.name, "names")
 )
-_PLACE = (order_count.c.day, order_count.c.hour, order_count.c.kind, order_count.c.reason)
-_COUNTS = (
-    sa.select(*_PLACE, sa.func.sum(order_count.c.n).label("n"))
-    .where(
-        among(order_count.c.pipeline, "names"),
-        among(order_count.c.day, "days"),
-        order_count.c.kind.in_(sa.bindparam("kinds", expanding=True)),
+_KEY = (order_count.c.day, order_count.c.kind, order_count.c.reason)
+
+
+def _counts(*key: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Sums by ``key`` of the pipelines bound as ``names``, and the days and kinds bound as such."""
+    return (
+        sa.select(*key, sa.func.sum(order_count.c.n).label("n"))
+        .where(
+            among(order_count.c.pipeline, "names"),
+            among(order_count.c.day, "days"),
+            order_count.c.kind.in_(sa.bindparam("kinds", expanding=True)),
+        )
+        .group_by(*key)
     )
-    .group_by(*_PLACE)
-)
+
+
+_BY_DAY, _BY_HOUR = _counts(*_KEY), _counts(*_KEY, order_count.c.hour)
 _OPEN = (
     sa.select(submission.c.state, sa.func.count().label("n"))
     .where(among(submission.c.pipeline, "names"), submission.c.state.in_(OPEN))
@@ -94,27 +100,27 @@ def time_within(times: Mapping[float, int], share: float) -> float | None:
 
 
 class Trends(Repository):
-    """Counts of orders over time. Days begin at midnight of the caller's time zone, as far back as the ledger has hours
-    (five weeks), and older ones in UTC. In a zone that differs from UTC by a part of an hour, an hour that contains
-    midnight belongs to the day before.
-    """
+    """Counts of orders over time. Days are UTC."""
 
     @reads
     def today(self, tx: Transaction, pipelines: Collection[str], now: datetime) -> dict[str, SoFar]:
-        """The numbers of today by kind, as in ``DayTrend.entered``. ``now`` is aware, in the zone whose day counts.
+        """The numbers of today by kind, as in ``DayTrend.entered``.
 
         Of the hour under way, the elapsed share of the earlier days counts.
         """
-        windows = [(_midnight(end), end.astimezone(UTC)) for n in range(WEEKS + 1) if (end := now - timedelta(weeks=n))]
         bound_at = tx.run(_SINCE, {"names": list(pipelines)}).scalar()
-        past = [(begin, end) for begin, end in windows[1:] if bound_at is not None and begin >= bound_at]
-        days = {moment.date() for window in windows for moment in window}
+        days = [now.astimezone(UTC).date() - timedelta(weeks=n) for n in range(WEEKS + 1)]
+        known = {day for day in days[1:] if bound_at is not None and _midnight(day) >= bound_at}
+        since_midnight = now - _midnight(days[0])
         today, before = Counter[str](), defaultdict[str, float](float)
-        for day, hour, kind, _, n in _counts(tx, pipelines, _TODAY, days):
-            start = _start(day, hour)
-            today[kind] += n if start >= windows[0][0] else 0
-            before[kind] += n * sum(_share(start, begin, end) for begin, end in past)
-        return {kind: SoFar(today[kind], before[kind] / len(past) if past else None, len(past)) for kind in _TODAY}
+        for row in tx.run(_BY_HOUR, _values(pipelines, _TODAY, days)):
+            day, n = date.fromisoformat(row.day), int(row.n)
+            if day == days[0]:
+                today[row.kind] += n
+            elif day in known:
+                before[row.kind] += n * min(1.0, max(0.0, since_midnight / _HOUR - (row.hour or 0)))
+        mean = {kind: before[kind] / len(known) if known else None for kind in _TODAY}
+        return {kind: SoFar(today[kind], mean[kind], len(known)) for kind in _TODAY}
 
     @reads
     def open_orders(self, tx: Transaction, pipelines: Collection[str]) -> Counter[str]:
@@ -124,45 +130,23 @@ class Trends(Repository):
 
     @reads
     def daily(self, tx: Transaction, pipelines: Collection[str], since: datetime) -> list[DayTrend]:
-        """Each day from that of ``since`` (aware, in the zone whose days count) to today, oldest first; days without
-        orders as well.
-        """
-        zone, first = since.tzinfo or UTC, since.date()
-        found = {day: DayTrend(day) for day in _days(first, tx.now.astimezone(zone).date())}
-        read = _days(_midnight(since).date(), tx.now.date())
-        for day, hour, kind, reason, n in _counts(tx, pipelines, _DAILY, read):
-            at = _start(day, hour).astimezone(zone).date() if hour is not None else date.fromisoformat(day)
-            trend = found.get(at, DayTrend(at))
-            if kind == IMPORT_TIME:
-                trend.import_times[float(reason)] += n
-            elif kind == ASSISTED:
+        """Each day from that of ``since`` to today, oldest first, also days without orders."""
+        first, last = (moment.astimezone(UTC).date() for moment in (since, tx.now))
+        found = {day: DayTrend(day) for n in range((last - first).days + 1) if (day := first + timedelta(days=n))}
+        for row in tx.run(_BY_DAY, _values(pipelines, _DAILY, found)):
+            trend, n = found[date.fromisoformat(row.day)], int(row.n)
+            if row.kind == IMPORT_TIME:
+                trend.import_times[float(row.reason)] += n
+            elif row.kind == ASSISTED:
                 trend.assisted += n
-            elif reason != BASELINE:
-                trend.entered[kind] += n
+            elif row.reason != BASELINE:
+                trend.entered[row.kind] += n
         return list(found.values())
 
 
-def _counts(
-    tx: Transaction, pipelines: Collection[str], kinds: Collection[str], days: Collection[date]
-) -> list[tuple[str, int | None, str, str, int]]:
-    values = {"names": list(pipelines), "kinds": list(kinds), "days": sorted(day.isoformat() for day in days)}
-    return [(row.day, row.hour, row.kind, row.reason, int(row.n)) for row in tx.run(_COUNTS, values)]
+def _values(pipelines: Collection[str], kinds: Collection[str], days: Iterable[date]) -> dict[str, list[str]]:
+    return {"names": list(pipelines), "kinds": list(kinds), "days": [day.isoformat() for day in days]}
 
 
-def _days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
-def _midnight(moment: datetime) -> datetime:
-    """The beginning of its day in its zone, in UTC."""
-    return local_to_utc(datetime.combine(moment.date(), time()), moment.tzinfo or UTC)
-
-
-@lru_cache(maxsize=2_000)
-def _start(day: str, hour: int | None) -> datetime:
-    return datetime.combine(date.fromisoformat(day), time(hour or 0), UTC)
-
-
-def _share(start: datetime, begin: datetime, end: datetime) -> float:
-    """The share of the hour from ``start`` that belongs to a window, to which an hour belongs by its start."""
-    return min(1.0, max(0.0, (end - start) / _HOUR)) if start >= begin else 0.0
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

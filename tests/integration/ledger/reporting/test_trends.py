@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -68,16 +67,6 @@ def test_weeks_before_the_first_run_are_not_compared(driver):
     assert driver.ledger.trends.today([NAME], NOW)["imported"] == SoFar(today=0, usual=1.5, weeks=2)
     bound_since(driver, NOW)
     assert driver.ledger.trends.today([NAME], NOW)["imported"].usual is None
-    uncounted(driver)
-
-
-def test_days_begin_at_midnight_of_the_callers_zone(driver):
-    yesterday = datetime.now(UTC).replace(hour=12) - timedelta(days=1)
-    zone = ZoneInfo("Pacific/Kiritimati")  # 14 hours ahead: noon in UTC is the next day
-    counted(driver, (yesterday, "imported", 3))
-    days = {name: driver.ledger.trends.daily([NAME], yesterday.astimezone(name)) for name in (UTC, zone)}
-    assert [day.day for day in days[UTC] if day.entered["imported"]] == [yesterday.date()]
-    assert [day.day for day in days[zone] if day.entered["imported"]] == [yesterday.date() + timedelta(days=1)]
     uncounted(driver)
 
 

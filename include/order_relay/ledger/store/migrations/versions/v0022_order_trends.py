@@ -21,7 +21,7 @@ depends_on = None
 
 BY_HOUR = "hour IS NOT NULL"
 DAYS_BY_HOUR = 37
-"""So long counts keep their hour: the same weekday of four weeks ago, in any time zone."""
+"""So long counts keep their hour: the same weekday of four weeks ago, and some days to spare."""
 
 _MINUTES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 _HOURS = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 30, 36)
