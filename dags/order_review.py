@@ -34,7 +34,8 @@ Name, reason and confirmation are part of the order's history (`order-relay orde
 **A decision is about what was shown.** If the group changes meanwhile, or another operator decides, the answer changes
 nothing, and a new review is opened. An answer without a reason is not accepted; the question is asked again.
 
-**Nothing is decided by time.** An open review checks every hour: it ends if its case is closed, and sends reminders
+**Nothing is decided by time.** An open review checks every hour, and at once after a decision on the order desk or by
+command, whether its case is closed; then it ends. It sends reminders
 after a setting (`review: remind_after_s` in the pipeline's file; `doubt: tell_after_s` for when an order in doubt is
 asked about).
 

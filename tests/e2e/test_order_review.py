@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,33 +145,89 @@ class TestHeld:
         assert world.sandbox.report()["doubled"] == []
 
 
+class Elsewhere(Operator):
+    """Settles the order by the function of the desk while its review waits; then Airflow's scheduler looks once."""
+
+    def work(self, done: threading.Event) -> None:
+        from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+
+        from order_relay.airflow.desk.host import AirflowHost
+        from order_relay.airflow.installation import Installation
+        from order_relay.wiring.actions import OperatorActions
+
+        while not done.wait(0.2):
+            waiting = [one["task_instance"]["state"] for one in self.client.get(OPEN).json()["hitl_details"]]
+            if "awaiting_input" not in waiting:
+                continue
+            if self.answers:
+                number, typed = self.answers.pop()
+                installation = Installation()
+                with installation.ledger() as ledger:
+                    actions = OperatorActions(ledger, installation, AirflowHost(installation))
+                    actions.settle(number, None, typed["reason"], "ann")
+            scheduler: Any = SimpleNamespace(log=logging.getLogger("scheduler"))
+            SchedulerJobRunner.check_awaiting_input_timeouts(scheduler)
+
+
 class TestInDoubt:
-    def test_an_operator_settles(self, make_world: Callable[..., Any], api: Any) -> None:
-        fault = {"at": "import", "effect": "done", "answer": "cut", "first": 1}
+    @pytest.fixture(scope="class")
+    @classmethod
+    def world(cls, make_world: Callable[..., Any]) -> Any:
+        """Two orders in doubt for longer than the setting allows."""
+        fault = {"at": "import", "effect": "done", "answer": "cut", "first": 2}
         world = make_world(orders=3, scenario={"shopatron": {"faults": [fault]}})
         world.connect(shopatron={"extra": {"search_by": "none"}})
         assert world.run().state == "success"
-        assert world.states()["in_doubt"] == 1
+        assert world.states()["in_doubt"] == 2
         assert world.run(DAG).tasks["find"] == "skipped", "not before the setting"
         world.change("UPDATE attempt SET sent_at = '2026-01-01 00:00:00.000000'")
-        (one,) = found(world.run(DAG))
+        return world
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def opened(cls, world: Any) -> list[dict[str, Any]]:
+        """The two reviews."""
+        return [one["conf"] for one in found(world.run(DAG))]
+
+    def test_an_operator_settles(self, world: Any, opened: list[dict[str, Any]], api: Any) -> None:
         answers = [
             ("stored", {"oms_id": "", "reason": "seen in the OMS"}),
             ("stored", {"oms_id": "4711", "reason": "seen in the OMS"}),
         ]
         with person(api, *answers):
-            run = world.run(DAG, **one["conf"])
+            run = world.run(DAG, **opened[0])
         assert (run.tasks["settle"], run.tasks["record"], run.tasks["review"]) == ("success", "success", "skipped")
-        assert world.states()["in_doubt"] == 0
+        assert world.states()["in_doubt"] == 1
         assert "4711" in {row["oms_id"] for row in world.rows()}
+
+    def test_the_desk_shows_what_a_review_answered_as_resolved(self, world: Any, opened: list[dict[str, Any]]) -> None:
+        from order_relay.airflow.session import open_ledger
+        from order_relay.ledger.operators.attention_sources import AttentionRules
+
+        with open_ledger() as ledger:
+            groups = ledger.attention.groups(ledger.runs.pipelines(), AttentionRules())
+            resolved = ledger.attention.resolved(ledger.runs.pipelines(), datetime.min.replace(tzinfo=UTC), limit=9)
+        assert [one.number for one in groups if one.kind == "in_doubt"] == [1]
+        assert [(one.order_number, one.state) for one in resolved] == [(opened[0]["review"]["number"], "imported")]
+
+    def test_an_open_review_ends_when_the_order_is_settled_on_the_desk(
+        self, world: Any, opened: list[dict[str, Any]], api: Any
+    ) -> None:
+        someone, done = Elsewhere(api, [(opened[1]["review"]["number"], because("not in the OMS"))]), threading.Event()
+        thread = threading.Thread(target=someone.work, args=(done,), daemon=True)
+        thread.start()
+        run = world.run(DAG, **opened[1])
+        done.set()
+        thread.join(10)
+        assert (run.state, run.tasks["settle"], run.tasks["record"]) == ("success", "skipped", "skipped")
+        assert world.states()["in_doubt"] == 0
 
 
 def test_an_open_review_reminds_and_ends_where_nothing_is_left_to_ask(
     make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """What the task does when its hour is over; the waking itself is Airflow's scheduler's."""
-    from datetime import UTC, datetime, timedelta
-    from types import SimpleNamespace
+    from datetime import timedelta
 
     from airflow.sdk.exceptions import AirflowSkipException
 

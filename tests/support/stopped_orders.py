@@ -30,8 +30,9 @@ class StoppedOrders:
 
     def __post_init__(self) -> None:
         """Make the orders, unless the ledger has them already."""
-        wiring = Wiring.for_pipeline(PIPELINE, CONNECTIONS.__getitem__, "", self.store.url)
-        self.parts = FixedParts("", self.store, {PIPELINE: wiring.settings}, {PIPELINE: wiring})
+        url = self.ledger.database.url.render_as_string(hide_password=False)
+        wiring = Wiring.for_pipeline(PIPELINE, CONNECTIONS.__getitem__, url, self.store.url)
+        self.parts = FixedParts(url, self.store, {PIPELINE: wiring.settings}, {PIPELINE: wiring})
         self.actions = OperatorActions(self.ledger, self.parts, self.host)
         orders = json.loads(json.dumps(plain_orders(5), default=str))
         orders[1]["total"] = "1.00"

@@ -11,8 +11,8 @@ import typer
 
 from order_relay import COMMAND, __version__
 from order_relay.airflow.installation import Installation
-from order_relay.cli import bulk, correct, decisions, doctor, order, orders, queues, report, table_rows
-from order_relay.cli.admin import baseline, ledger, new_vendor, reconciliation, retention, serve
+from order_relay.cli import bulk, correct, decisions, doctor, notes, order, orders, queues, report, table_rows
+from order_relay.cli.admin import baseline, ledger, new_vendor, reconciliation, retention, sending, serve
 from order_relay.cli.fulfilment import order_statuses, shipment_entry, webhooks, write_back
 from order_relay.cli.output import EXIT_USAGE, output_stream, print_line, reserve_stdout
 from order_relay.errors import OrderRelayError
@@ -49,6 +49,9 @@ app.command("held")(queues.held)
 app.command("decide")(decisions.decide)
 app.command("doubt")(queues.doubt)
 app.command("settle")(decisions.settle)
+app.command("note")(notes.note)
+app.command("assign")(notes.assign)
+app.command("snooze")(notes.snooze)
 app.command("quarantine")(queues.quarantine)
 app.command("ship")(shipment_entry.ship)
 app.command("shipments")(shipment_entry.shipments)
@@ -59,6 +62,8 @@ app.command("statuses")(order_statuses.statuses)
 app.command("replay")(bulk.replay)
 app.command("correct")(correct.correct)
 app.command("discard")(bulk.discard)
+app.command("stop")(sending.stop)
+app.command("resume")(sending.resume)
 app.command("baseline")(baseline.baseline)
 app.command("reconcile")(reconciliation.reconcile)
 app.command("retention")(retention.retention)

@@ -57,6 +57,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "feedback": ("at", "step", "state", "tries", "message", "run"),
     "shipments": ("id", "shipped_at", "carrier", "service", "tracking_number", "origin", "who", "why"),
     "left_out": ("noted_at", "mended_at", "problem"),
+    "actions": ("at", "action", "why", "who", "details"),
     "lookups": ("at", "attempt", "finding", "counted", "method", "oms_id", "why", "who"),
 }
 _STATUS = (
@@ -100,7 +101,7 @@ def order(
 ) -> None:
     """Show the history of an order.
 
-    Progress, what is wrong and what to do, submissions, events, validation issues, attempts, lookups, write-backs,
+    Submissions, events, corrections, actions and notes of operators, validation issues, attempts, lookups, write-backs,
     shipments, statuses, records that could not be read from the source, and feed entries that were left out.
     """
     installation = Installation()

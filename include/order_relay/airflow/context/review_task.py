@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ class ReviewTask:
         """Common prefix of the ids of all runs about this case."""
         parts = (self.kind, self.pipeline, self.number, *self.shown, *self.choices)
         digest = hashlib.sha256("|".join(parts).encode()).hexdigest()
-        return f"{self.kind}__{_safe(self.number)}__{digest[:12]}"
+        return f"{self.kind}__{_UNSAFE_CHARACTERS.sub('-', self.number)[:60]}__{digest[:12]}"
 
     def conf(self) -> dict[str, Any]:
         """As a run's configuration, in plain values."""
@@ -64,14 +64,3 @@ class ReviewTask:
             shown=tuple(str(part) for part in found["shown"]),
             choices=tuple(str(part) for part in found.get("choices", ())),
         )
-
-
-def is_about(run_id: str, numbers: Collection[str]) -> bool:
-    """Whether this is the run of a review of one of these order numbers, or of one that looks the same in a run id."""
-    kind, _, rest = run_id.partition("__")
-    name = rest.rpartition("__")[0].rpartition("__")[0]
-    return kind in {HELD, DOUBT} and name in {_safe(number) for number in numbers}
-
-
-def _safe(number: str) -> str:
-    return _UNSAFE_CHARACTERS.sub("-", number)[:60]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from order_relay.airflow.context.review_task import is_about
+from order_relay.airflow.context.review_task import ReviewTask
 from order_relay.airflow.metadata.stored_values import has_database
 from order_relay.errors import TransientError
 
@@ -55,14 +55,13 @@ def recheck_reviews(numbers: Collection[str]) -> None:
         from airflow.models.taskinstance import TaskInstance
         from airflow.utils.session import create_session
         from airflow.utils.state import TaskInstanceState
-        from sqlalchemy import select, update
+        from sqlalchemy import select
 
         waiting = (TaskInstance.dag_id == REVIEWS, TaskInstance.state == TaskInstanceState.AWAITING_INPUT)
         with create_session() as session:
-            found = session.execute(select(TaskInstance.id, TaskInstance.run_id).where(*waiting))
-            ids = [ti for ti, run_id in found if is_about(run_id, numbers)]
-            if ids:
-                due = update(TaskInstance).where(TaskInstance.id.in_(ids), *waiting)
-                session.execute(due.values(trigger_timeout=datetime.now(UTC)))
+            for ti in session.scalars(select(TaskInstance).where(*waiting).with_for_update(of=TaskInstance)):
+                case = ReviewTask.of({"dag_run": ti.dag_run})
+                if case is not None and case.number in numbers:
+                    ti.trigger_timeout = datetime.now(UTC)
     except Exception as error:
         raise TransientError(f"Airflow's database could not be written ({type(error).__name__})") from error

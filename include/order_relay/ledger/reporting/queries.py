@@ -19,7 +19,7 @@ from order_relay.ledger.schema.listed_rows import (
     QuarantinedSubmission,
     RelatedSubmission,
 )
-from order_relay.ledger.schema.operator_tables import correction
+from order_relay.ledger.schema.operator_tables import correction, operator_action
 from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE, of_pipeline
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.states import State
@@ -45,6 +45,7 @@ _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
     ("lookups", lookup, "id"),
     ("left_out", feed_gap, "id"),
     ("corrections", correction, "id"),
+    ("actions", operator_action, "id"),
 )
 
 
