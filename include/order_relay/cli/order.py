@@ -101,8 +101,9 @@ def order(
 ) -> None:
     """Show the history of an order.
 
-    Submissions, events, corrections, actions and notes of operators, validation issues, attempts, lookups, write-backs,
-    shipments, statuses, records that could not be read from the source, and feed entries that were left out.
+    Progress, what is wrong and what to do, submissions, events, corrections, actions and notes of operators, validation
+    issues, attempts, lookups, write-backs, shipments, statuses, records that could not be read from the source, and
+    feed entries that were left out.
     """
     installation = Installation()
     with installation.ledger() as ledger:

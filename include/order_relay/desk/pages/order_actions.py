@@ -170,7 +170,7 @@ async def snooze(
 def parse_shown(text: str) -> dict[int, int | None]:
     """Revisions by submission id, from ``12/3,13/1``. Raises ``ConfigurationError`` for another form."""
     if not re.fullmatch(r"[0-9]{1,18}/[0-9]{1,9}(,[0-9]{1,18}/[0-9]{1,9})*", text):
-        raise ConfigurationError("The page's list of held versions is damaged; load the page again.")
+        raise ConfigurationError("The page's list of orders is damaged; load the page again.")
     pairs = (pair.split("/") for pair in text.split(","))
     return {int(number): int(revision) for number, revision in pairs}
 
