@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.operator_tables import VIEW_IS_SHARED, saved_view
 from order_relay.ledger.store.database import Transaction
-from order_relay.ledger.store.repository import Repository, reads, writes
+from order_relay.ledger.store.repository import Repository, inserts, reads, writes
 
 MAX_VIEWS = 50
 """Maximum saved views of one user, and of others' views shown to a user."""
@@ -40,7 +40,7 @@ class SavedViews(Repository):
         others = sa.select(saved_view).where(VIEW_IS_SHARED, saved_view.c.who != who).order_by(saved_view.c.name)
         return [*tx.rows(SavedView, own), *tx.rows(SavedView, others.limit(MAX_VIEWS))]
 
-    @writes
+    @inserts
     def save(self, tx: Transaction, who: str, name: str, query: str, *, shared: bool = False) -> None:
         """Save a view, replacing the user's view of that name.
 
