@@ -110,6 +110,16 @@ def test_present_values_are_shown_with_a_recorded_reason(relay: Relay, number: i
     assert [(one.action, one.who) for one in relay.ledger.activity.of_submission(number)] == [("reveal", "admin")]
 
 
+def test_the_revealed_personal_data_has_the_corrected_values(relay: Relay, number: int) -> None:
+    with desk(relay, ADMIN) as browser:
+        given = {"revision": revision(browser.get(f"/orders/{number}").text), "reason": "x", "field.ship_city": CITY}
+        assert browser.post(f"/orders/{number}/corrections/correct", data=given).status_code == 204
+        assert CITY not in browser.get(f"/orders/{number}").text
+        assert f"ship city {CITY} admin applies" in words(
+            browser.post(f"/orders/{number}/reveal", data={"reason": "customer phoned"}).text
+        )
+
+
 def test_corrections_are_withdrawn_and_confirmed(relay: Relay, number: int) -> None:
     target = f"/orders/{number}/corrections"
     with desk(relay, OPERATOR) as browser:

@@ -106,7 +106,9 @@ async def reveal(
             submission_id=number,
         )
         texts = desk.ledger.order_histories.personal_texts(number, user.pipelines)
-        return {"texts": texts, "history": history, **_content(desk, history, revealed=True)}
+        corrections = desk.ledger.corrections.of([number]).get(number, [])
+        content = _content(desk, history, revealed=True)
+        return {"texts": texts, "history": history, "corrections": corrections, **content}
 
     return render(request, "order_personal.html", **await desk.run(load))
 
