@@ -1244,4 +1244,48 @@ BREAKAGES: tuple[Breakage, ...] = (
             "tests/vendors/contract/test_contract.py::TestAcknowledgingOrders::test_one_doubtful_order_does_not_affect_the_others",
         ),
     ),
+    Breakage(
+        "an action on many orders does not notice that one changed since it was shown",
+        "ledger/operators/shown.py",
+        "row.state not in states or shown[row.id] not in {None, shown_revision(row)}",
+        "row.state not in states",
+        ("tests/integration/ledger/operators/test_attention.py::test_marks_on_an_outdated_view_are_refused",),
+    ),
+    Breakage(
+        "orders that change while they are evaluated are replayed",
+        "wiring/actions.py",
+        'self._ledger.bulk.replay(RunContext("", "", who), found.changing, why, found.changing)',
+        'self._ledger.bulk.replay(RunContext("", "", who), found.changing, why)',
+        ("tests/unit/wiring/test_actions.py::test_an_order_that_changes_during_the_evaluation_is_not_replayed",),
+    ),
+    Breakage(
+        "a snoozed order stays out of sight when it changes",
+        "ledger/operators/attention_sources.py",
+        "sa.case((sa.and_(mark.snoozed_until > now, *same, offered), 1), else_=0)",
+        "sa.case((mark.snoozed_until > now, 1), else_=0)",
+        ("tests/integration/ledger/operators/test_attention.py::test_a_snooze_ends_when_the_order_changes",),
+    ),
+    Breakage(
+        "actions on many orders take those of other pipelines",
+        "desk/pages/attention.py",
+        "    if any(work.pipeline not in user.pipelines for work in works):\n",
+        "    if any(work.pipeline not in user.pipelines for work in ()):\n",
+        ("tests/unit/desk/test_attention_page.py::test_a_user_of_other_pipelines_sees_and_changes_nothing",),
+    ),
+    Breakage(
+        "what operators wrote about an order outlives its personal data",
+        "ledger/reporting/retention.py",
+        '.values(why="", details=None)',
+        ".values(details=None)",
+        ("tests/integration/ledger/operators/test_activity.py::test_retention_keeps_only_who_did_what_and_when",),
+    ),
+    Breakage(
+        "sending is resumed before anybody is recorded",
+        "wiring/actions.py",
+        '        self._ledger.activity.record(who=who, action=RESUME, why=why, pipeline=pipeline or "")\n'
+        "        self._host.set_stop_switch(resume_value(switch, pipeline, self._parts.pipelines))\n",
+        "        self._host.set_stop_switch(resume_value(switch, pipeline, self._parts.pipelines))\n"
+        '        self._ledger.activity.record(who=who, action=RESUME, why=why, pipeline=pipeline or "")\n',
+        ("tests/faults/ledger/test_operator_actions.py::test_a_kill_never_resumes_sending_without_a_record",),
+    ),
 )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from order_relay.batches import BatchStore
 from order_relay.errors import ValidationIssue
-from order_relay.ledger import AttemptResult, Ledger
+from order_relay.ledger import AttemptResult, Ledger, migrate
 from order_relay.orders.messages import SendOutcome, SendResult
 from order_relay.wiring.actions import OperatorActions
 from order_relay.wiring.pipeline import Wiring
 from tests.support.archived_orders import CONNECTIONS, PIPELINE, Relay, plain_orders
 from tests.support.desk import FixedHost, FixedParts
 
+LEDGER = "ledger.sqlite"
 BAD = [ValidationIssue("total_differs", "/total", "the totals do not add up")]
 
 
@@ -38,7 +44,7 @@ class StoppedOrders:
         orders[1]["total"] = "1.00"
         names = ("clean", "broken", "rejected", "held", "in_doubt")
         self.numbers = {name: order["order_number"] for name, order in zip(names, orders, strict=True)}
-        if not self.ledger.runs.last_sequence(PIPELINE):
+        if not self.ledger.worklist.get([1]):
             self._make(orders)
 
     def _make(self, orders: list[dict[str, Any]]) -> None:
@@ -70,3 +76,22 @@ class StoppedOrders:
     def state(self, name: str) -> str:
         """The present state of an order."""
         return self.ledger.worklist.get([self.id(name)])[0].state
+
+
+@cache
+def _template() -> Path:
+    """A folder with a ledger and a store that hold the orders; made once in each process."""
+    folder = Path(tempfile.mkdtemp(prefix="stopped-orders-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    url = f"sqlite:///{folder / LEDGER}"
+    migrate(url)
+    ledger = Ledger.open(url)
+    StoppedOrders(ledger, BatchStore((folder / "store").as_uri()))
+    ledger.close()
+    return folder
+
+
+def copied(folder: Path) -> StoppedOrders:
+    """The orders in a new folder, on SQLite; close its ledger at the end."""
+    shutil.copytree(_template(), folder)
+    return StoppedOrders(Ledger.open(f"sqlite:///{folder / LEDGER}"), BatchStore((folder / "store").as_uri()))

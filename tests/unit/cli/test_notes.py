@@ -9,22 +9,19 @@ import pytest
 
 from order_relay.airflow.desk import host as host_module
 from order_relay.airflow.installation import Installation
-from order_relay.batches import BatchStore
 from order_relay.errors import ConfigurationError
-from order_relay.ledger import Ledger
 from tests.support.archived_orders import PIPELINE
 from tests.support.command_line import as_json, call
-from tests.support.stopped_orders import StoppedOrders
+from tests.support.stopped_orders import StoppedOrders, copied
 
 
 @pytest.fixture
-def stopped(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoppedOrders]:
-    ledger = Ledger.open(sqlite_url)
-    made = StoppedOrders(ledger, BatchStore(tmp_path.as_uri()))
-    monkeypatch.setattr(Installation, "ledger_url", sqlite_url)
+def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoppedOrders]:
+    made = copied(tmp_path / "home")
+    monkeypatch.setattr(Installation, "ledger_url", made.parts.ledger_url)
     monkeypatch.setattr(host_module, "AirflowHost", lambda *_, **__: made.host)
     yield made
-    ledger.close()
+    made.ledger.close()
 
 
 def test_an_order_is_noted_assigned_and_snoozed(stopped: StoppedOrders) -> None:

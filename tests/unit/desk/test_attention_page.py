@@ -11,26 +11,21 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from order_relay.batches import BatchStore
 from order_relay.desk.access import Principal
-from order_relay.ledger import Ledger
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.messages import RunContext
 from order_relay.wiring import actions as actions_module
 from tests.support.archived_orders import PIPELINE
 from tests.support.desk import ADMIN, OPERATOR, VIEWER, desk_app, desk_client, main_text
-from tests.support.stopped_orders import StoppedOrders
+from tests.support.stopped_orders import StoppedOrders, copied
 
 
 @pytest.fixture
-def stopped(sqlite_url: str, tmp_path: Path) -> Iterator[StoppedOrders]:
-    ledger = Ledger.open(sqlite_url)
-    with ledger.database.engine.begin() as conn:
-        conn.exec_driver_sql("SELECT 1")
-    made = StoppedOrders(ledger, BatchStore((tmp_path / "store").as_uri()))
+def stopped(tmp_path: Path) -> Iterator[StoppedOrders]:
+    made = copied(tmp_path / "home")
     yield made
-    assert ledger.accounting.invariant_violations() == []
-    ledger.close()
+    assert made.ledger.accounting.invariant_violations() == []
+    made.ledger.close()
 
 
 @pytest.fixture

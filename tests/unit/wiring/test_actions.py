@@ -8,25 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from order_relay.batches import BatchStore
 from order_relay.errors import ConcurrentUpdateError, ConfigurationError, IllegalTransitionError, TransientError
-from order_relay.ledger import Ledger
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.operators.previews import OUTCOMES
 from order_relay.pipeline.runs.stop_switch import StopSwitch, read_switch, unreadable_switch
 from tests.support.archived_orders import PIPELINE
 from tests.support.desk import OTHER
-from tests.support.stopped_orders import StoppedOrders
+from tests.support.stopped_orders import StoppedOrders, copied
 
 SOON = datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.fixture
-def stopped(sqlite_url: str, tmp_path: Path) -> Iterator[StoppedOrders]:
-    ledger = Ledger.open(sqlite_url)
-    yield StoppedOrders(ledger, BatchStore(tmp_path.as_uri()))
-    assert ledger.accounting.invariant_violations() == []
-    ledger.close()
+def stopped(tmp_path: Path) -> Iterator[StoppedOrders]:
+    made = copied(tmp_path / "home")
+    yield made
+    assert made.ledger.accounting.invariant_violations() == []
+    made.ledger.close()
 
 
 def test_a_preview_says_what_happens_to_each_order_and_changes_nothing(stopped: StoppedOrders) -> None:

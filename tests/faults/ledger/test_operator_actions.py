@@ -1,0 +1,98 @@
+"""A kill at any failpoint of an operator's action leaves either nothing of it or the whole."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from order_relay import failpoints
+from order_relay.ledger.schema.tables import metadata
+from tests.support.archived_orders import PIPELINE
+from tests.support.failpoints import killed_at
+from tests.support.stopped_orders import StoppedOrders, copied
+
+Action = Callable[[StoppedOrders], object]
+SOON = datetime.now(UTC) + timedelta(days=1)
+ACTIONS: dict[str, Action] = {
+    "replay": lambda on: on.actions.replay(on.shown("clean", "broken", "rejected"), "fixed", "ann"),
+    "discard": lambda on: on.actions.discard(on.shown("broken", "rejected", "held"), "test", "ann"),
+    "decide": lambda on: on.actions.decide(on.numbers["held"], "separate", "another", "ann", pipeline=PIPELINE),
+    "settle": lambda on: on.actions.settle(on.numbers["in_doubt"], "901", "found", "ann"),
+    "note": lambda on: on.actions.note([on.id("clean"), on.id("held")], "asked", "ann"),
+    "assign": lambda on: on.actions.assign(on.shown("clean", "held"), "bob", "ann"),
+    "snooze": lambda on: on.actions.snooze(on.shown("clean", "in_doubt"), SOON, "later", "ann"),
+    "unsnooze": lambda on: on.actions.unsnooze(on.shown("clean", "in_doubt"), "ann"),
+}
+
+
+def content(orders: StoppedOrders) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, without times."""
+    with orders.ledger.database.engine.connect() as conn:
+        return {
+            table.name: [
+                {name: value for name, value in row.items() if not isinstance(value, datetime)}
+                for row in conn.execute(sa.select(table).order_by(*table.primary_key)).mappings()
+            ]
+            for table in metadata.sorted_tables
+        }
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_killed_action_did_everything_or_nothing(name: str, tmp_path: Path) -> None:
+    whole = copied(tmp_path / "whole")
+    before = content(whole)
+    ACTIONS[name](whole)
+    after = content(whole)
+    whole.ledger.close()
+    assert after != before
+    seen = []
+    for place in itertools.count():
+        orders = copied(tmp_path / str(place))
+        killed = killed_at(place, lambda on=orders: ACTIONS[name](on))  # type: ignore[misc]
+        left = content(orders)
+        assert left in (before, after)
+        assert orders.ledger.accounting.invariant_violations() == []
+        if left == before:  # it can be repeated
+            ACTIONS[name](orders)
+            assert content(orders) == after
+        orders.ledger.close()
+        seen.append(left == after)
+        if not killed:
+            break
+    assert seen == sorted(seen)
+    assert len(seen) >= 3, "before and after its commit, and not killed"
+
+
+@pytest.mark.parametrize("act", ["stop", "resume"])
+def test_a_kill_never_resumes_sending_without_a_record(act: str, tmp_path: Path) -> None:
+    """The switch is no part of the ledger: interrupted, sending is stopped in either case."""
+    for place in itertools.count():
+        orders = copied(tmp_path / str(place))
+        orders.parts.pipelines = {PIPELINE: orders.parts.pipelines[PIPELINE]}
+        if act == "resume":
+            orders.host.set_stop_switch("true")
+        store = orders.host.set_stop_switch
+
+        def set_and_pass(value: str, store: Callable[[str], None] = store) -> None:
+            with failpoints.failpoint("the switch"):
+                store(value)
+
+        orders.host.set_stop_switch = set_and_pass  # type: ignore[method-assign]
+        work = getattr(orders.actions, act)
+        killed = killed_at(place, lambda work=work: work(None, "x", "ann"))  # type: ignore[misc]
+        recorded = bool(orders.ledger.activity.general(act))
+        stopped = orders.host.switch.stops(PIPELINE)
+        assert recorded or stopped or (act == "stop" and killed)
+        if act == "stop" and killed and not recorded:
+            orders.actions.stop(None, "x", "ann")
+            assert (orders.host.switch.everything, bool(orders.ledger.activity.general(act))) == (True, True)
+        orders.ledger.close()
+        if not killed:
+            assert (recorded, stopped) == (True, act == "stop")
+            break
