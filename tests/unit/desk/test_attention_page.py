@@ -103,7 +103,7 @@ def test_a_preview_says_what_passes_and_the_action_does_just_that(
     stopped: StoppedOrders, ask: Callable[..., Any]
 ) -> None:
     words, shown = preview(ask, "replay", stopped, "clean", "broken")
-    assert "2 orders : 1 pass and are sent by the next run 1 are still refused" in words
+    assert "2 orders : Sent by the next run: 1 Still refused, unchanged: 1" in words
     assert shown == f"{stopped.id('clean')}/{stopped.shown('clean')[stopped.id('clean')]}"
     status, message = ask("POST", "/attention/replay", shown=shown, reason="table completed")
     assert (status, "1 order continues with the next run." in message) == (204, True), message
@@ -113,7 +113,7 @@ def test_a_preview_says_what_passes_and_the_action_does_just_that(
 def test_all_orders_with_one_reason_are_chosen_at_once(stopped: StoppedOrders, ask: Callable[..., Any]) -> None:
     group = {"kind": "quarantined", "pipeline": PIPELINE, "cause": "total_differs"}
     words, shown = preview(ask, "discard", stopped, scope="group", **group)
-    assert "2 orders : 2 are discarded" in words
+    assert "2 orders : Discarded: 2" in words
     status, message = ask("POST", "/attention/discard", shown=shown, reason="test orders")
     assert (status, "2 orders are discarded." in message) == (204, True), message
     assert [stopped.state(name) for name in ("clean", "broken")] == ["discarded"] * 2
