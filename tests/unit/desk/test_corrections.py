@@ -82,6 +82,9 @@ def test_a_correction_is_made_without_seeing_the_present_values(relay: Relay, nu
     with desk(relay, OPERATOR) as browser:
         text = browser.get(f"/orders/{number}").text
         assert "correct" in buttons(text)
+        assert 'hx-swap="none" hx-disinherit="hx-swap"' in text, (
+            "the inputs are swapped in, the answer to the form is not"
+        )
         inputs = browser.get(f"/orders/{number}/corrections/fields")
         assert inputs.status_code == 200
         assert STREET not in inputs.text
