@@ -42,13 +42,17 @@ order = sa.table(
     ),
 )
 event = sa.table(
-    "event", sa.column("submission_id", sa.BigInteger), *(sa.column(name) for name in ("to_state", "at", "run"))
+    "event",
+    sa.column("submission_id", sa.BigInteger),
+    *(sa.column(name) for name in ("from_state", "to_state", "at", "run")),
 )
 _parcel = sa.table("shipment", *(sa.column(name) for name in ("submission_id", "matched_at", "asks", "closed")))
 _count = sa.table(
     "order_count", *(sa.column(name, sa.Text) for name in ("pipeline", "day", "hour", "kind", "reason", "n"))
 )
 _STOPS = ("quarantined", "rejected", "held")
+_MOVES = event.c.from_state != event.c.to_state
+"""Not what is only noted about an order, such as its cancellation."""
 Rows = sa.Select[Any]
 """One row for each order that counts: ``pipeline``, ``at``, ``kind`` and ``reason``."""
 
@@ -87,7 +91,7 @@ def acknowledged(*where: Any) -> Rows:
 def stopped(*where: Any) -> Rows:
     """Each time that an order was quarantined, rejected, held or in doubt; an order may count more than once."""
     chosen = event.c.to_state.in_([*_STOPS, "in_doubt"])
-    return rows(event.c.at, event.c.to_state, order.c.id == event.c.submission_id, chosen, *where)
+    return rows(event.c.at, event.c.to_state, order.c.id == event.c.submission_id, chosen, _MOVES, *where)
 
 
 def shipped(*where: Any) -> Rows:
@@ -126,7 +130,7 @@ def assisted(*where: Any, of: Any = _ANY) -> Rows:
     decision of an operator. The orders of a baseline do not count: they are discarded by a run.
     """
     stops = sa.or_(event.c.to_state.in_(_STOPS), event.c.run == _NONE)
-    needed = order.c.id.in_(sa.select(event.c.submission_id).where(stops, of))
+    needed = order.c.id.in_(sa.select(event.c.submission_id).where(_MOVES, stops, of))
     at = sa.func.coalesce(order.c.imported_at, order.c.changed_at)
     return rows(at, text("assisted"), order.c.state.in_(["imported", "discarded"]), needed, *where)
 
