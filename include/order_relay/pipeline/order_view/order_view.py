@@ -75,6 +75,8 @@ def _entries(history: OrderHistory) -> Iterator[HistoryEntry]:
 def _describe(action: ActionEntry) -> str:
     details = load_json(action.details, {})
     given = ", ".join(
-        f"{name.replace('_', ' ')}: {value}" for name, value in details.items() if value not in (None, "")
+        f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in details.items()
+        if value not in (None, "")
     )
     return f"{action.action} ({given})" if given else action.action
