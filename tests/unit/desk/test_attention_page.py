@@ -84,7 +84,7 @@ def test_who_may_not_act_sees_no_actions(ask: Callable[..., Any]) -> None:
 
 def test_a_user_of_other_pipelines_sees_and_changes_nothing(stopped: StoppedOrders, ask: Callable[..., Any]) -> None:
     other = Principal("eve", frozenset({"cloudsuite_to_shopatron"}), may_act=True)
-    assert "Nothing needs you." in main_text(page(ask, user=other))
+    assert "Nothing needs you. cloudsuite_to_shopatron has not been read yet." in main_text(page(ask, user=other))
     chosen = ",".join(f"{number}/{revision}" for number, revision in stopped.shown("clean").items())
     form = {"shown": chosen, "reason": "x"}
     for action, more in (

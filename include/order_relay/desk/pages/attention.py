@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from order_relay.desk.access import Operator, Principal, Viewer
 from order_relay.desk.deployment import Desk, DeskDeployment, not_found
 from order_relay.desk.pages.order_actions import parse_shown
+from order_relay.desk.pages.today import last_reads
 from order_relay.desk.rendering import done, render
 from order_relay.errors import ConcurrentUpdateError, ConfigurationError
 from order_relay.ledger.operators.attention import AttentionGroup, Position
@@ -95,7 +96,8 @@ def _page(desk: DeskDeployment, user: Principal, view: View, after: Position | N
     else:
         page["group"] = group = _chosen(shown, view)
         if group is None:
-            return page
+            pulses = {name: desk.ledger.health.heartbeat(name) for name in sorted(names)}
+            return page | {"reading": last_reads(pulses, datetime.now(UTC))}
         mine = user.name if view.mine else None
         rows = attention.page(names, rules, group, limit=PAGE_SIZE + 1, after=after, assignee=mine)
         page["advice"] = advice_for(group.reason) if group.reason else None

@@ -57,7 +57,7 @@ def _today(desk: DeskDeployment, pipelines: Collection[str], now: datetime) -> d
         "groups": [group for group in groups if not group.snoozed],
         "snoozed": sum(group.number for group in groups if group.snoozed),
         "several": len(pipelines) > 1,
-        "reading": _reading(pulses, now),
+        "reading": last_reads(pulses, now),
         "charts": _charts(ledger.trends.daily(pipelines, now - timedelta(days=DAYS - 1))),
         "weekday": f"{now:%A}",
     }
@@ -95,7 +95,7 @@ def _new(number: SoFar, now: datetime) -> str:
     return f"{number.today} new today. {compared(number, now)}"
 
 
-def _reading(pulses: Mapping[str, Heartbeat | None], now: datetime) -> list[str]:
+def last_reads(pulses: Mapping[str, Heartbeat | None], now: datetime) -> list[str]:
     """When each source was last read, as sentences."""
     found = []
     for name, pulse in pulses.items():
