@@ -57,6 +57,9 @@ docs: setup ## generate the reference pages and build the documentation site in 
 	$(BIN)/python scripts/dag_page.py
 	$(BIN)/zensical build --clean
 
+screenshots: setup ## take the pictures in docs/images again (needs Chromium)
+	$(BIN)/python scripts/screenshots.py
+
 # What needs a database server, sockets on loopback, processes that get killed, or Airflow is not a unit test.
 unit: ## unit tests
 	$(BIN)/pytest -n 2 -m unit tests/unit tests/vendors

@@ -1,8 +1,9 @@
-"""`make screenshots`: pictures of reviews in Airflow's pages, into docs/images.
+"""`make screenshots`: pictures of the order desk and of reviews in Airflow's pages, into docs/images.
 
-Starts the same as `make ui`, imports simulated orders of which some are held, and opens the pages in headless Chromium.
-Needs the Python package playwright (in requirements-dev.txt) and a Chromium: the
-system's, or the one that the variable CHROMIUM names.
+Starts the same as `make ui`, once with 30 days of orders for the desk and once with orders of which some are held for
+the reviews, and opens the pages in headless Chromium. Needs the Python package playwright (in requirements-dev.txt) and
+a Chromium: the system's, or the one that the variable CHROMIUM names. With Pillow installed, pictures are reduced to a
+palette. `screenshots.py desk` or `screenshots.py reviews` takes a part.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from local_airflow import ROOT, CommandError, get_json
 from ui import Interface, interface
@@ -27,6 +29,18 @@ IMAGES = ROOT / "docs" / "images"
 PIPELINE, REVIEW = "supercat_to_shopatron", "order_review"
 PATIENCE_S = 180
 WIDTH = 1280
+HISTORY_DAYS = 30
+LOOKING = ("api-server", "dag-processor")
+"""Parts of Airflow that show pages; nothing runs meanwhile."""
+
+DESK = {
+    "today": ("/", 1000),
+    "orders": ("/orders?state=quarantined", 900),
+    "attention": ("/attention", 900),
+    "tables": ("/tables", 900),
+    "health": ("/health", 900),
+}
+"""Pages of the desk by the name of their picture: path, and height in pixels."""
 
 
 def main() -> int:
@@ -35,15 +49,18 @@ def main() -> int:
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
         raise CommandError("no Chromium found; name one in the variable CHROMIUM")
-    with (
-        tempfile.TemporaryDirectory(prefix="order-relay-pictures-") as folder,
-        interface(Path(folder), orders=0, seed=7) as ui,
-        browser_page() as playwright,
-    ):
-        airflow = Api(ui)
-        asked = held_orders(airflow, ui.vendors)
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        take(playwright, chromium, airflow, ui, asked)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    parts = sys.argv[1:] or ["desk", "reviews"]
+    with tempfile.TemporaryDirectory(prefix="order-relay-pictures-") as folder, browser_page() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        if "desk" in parts:
+            with interface(Path(folder) / "desk", orders=300, seed=7, history=HISTORY_DAYS, components=LOOKING) as ui:
+                take_desk(browser, ui)
+        if "reviews" in parts:
+            with interface(Path(folder) / "reviews", orders=0, seed=7) as ui:
+                airflow = Api(ui)
+                take(browser, airflow, ui, held_orders(airflow, ui.vendors))
+        browser.close()
     return 0
 
 
@@ -144,15 +161,39 @@ def offer(vendors: str, orders: Iterable[dict[str, Any]]) -> None:
         answer.read()
 
 
-def take(playwright: Any, chromium: str, airflow: Api, ui: Interface, asked: list[dict[str, Any]]) -> None:
-    """Take the pictures: the list of questions, two reviews, and the confirmation of a replacement."""
-    browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-    page = browser.new_page(color_scheme="light")
+def signed_in(browser: Any, ui: Interface, scheme: str) -> Any:
+    """A page of ``admin``, in the light or dark scheme."""
+    page = browser.new_page(color_scheme=scheme)
     page.goto(f"{ui.url}/auth/login")
     page.fill("input[name=username]", "admin")
     page.fill("input[name=password]", ui.password)
     page.press("input[name=password]", "Enter")
     page.wait_for_url(lambda url: "/login" not in url, timeout=60_000)
+    return page
+
+
+def take_desk(browser: Any, ui: Interface) -> None:
+    """Take the order desk's pages, an order's among them, and the desk inside Airflow, light and dark."""
+    for dag in (PIPELINE, "cloudsuite_to_shopatron"):  # as in production; nothing runs without a scheduler
+        Api(ui).call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
+    for scheme, suffix in (("light", ""), ("dark", "-dark")):
+        page = signed_in(browser, ui, scheme)
+        page.goto(f"{ui.url}/plugin/orders")
+        page.frame_locator("iframe").get_by_role("heading", name="Today").wait_for(timeout=60_000)
+        picture(page, "", "", f"desk-in-airflow{suffix}", 1180)
+        page.close()
+    page = signed_in(browser, ui, "light")
+    for name, (path, height) in DESK.items():
+        picture(page, f"{ui.url}/order-desk{path}", "", f"desk-{name}", height)
+    page.goto(f"{ui.url}/order-desk{DESK['orders'][0]}&reason=total_mismatch")
+    order = page.locator("tr[data-row] a").first.get_attribute("href")
+    picture(page, urljoin(page.url, order), "", "desk-order", 1000)
+    page.close()
+
+
+def take(browser: Any, airflow: Api, ui: Interface, asked: list[dict[str, Any]]) -> None:
+    """Take the pictures of reviews: the list of questions, two reviews, and the confirmation of a replacement."""
+    page = signed_in(browser, ui, "light")
     picture(page, f"{ui.url}/required_actions", asked[0]["subject"], "required-actions", 360)
     picture(page, question(ui, asked[0]), "replacement", "review-changed-after-import", 1260)
     picture(page, question(ui, asked[1]), "replacement", "review-used-form", 1380)
@@ -162,7 +203,7 @@ def take(playwright: Any, chromium: str, airflow: Api, ui: Interface, asked: lis
     airflow.call("PATCH", path, answer)
     (confirm,) = questions(airflow, 1, "confirm")
     picture(page, question(ui, confirm), "cancelled in the OMS", "review-confirmation", 640)
-    browser.close()
+    page.close()
 
 
 def question(ui: Interface, asked: dict[str, Any]) -> str:
@@ -172,13 +213,27 @@ def question(ui: Interface, asked: dict[str, Any]) -> str:
 
 
 def picture(page: Any, url: str, shows: str, name: str, height: int) -> None:
-    """Take one page when it shows the expected text; ``height`` in pixels."""
+    """Take one page (the open one without ``url``) when it shows the expected text, if any; ``height`` in pixels."""
     page.set_viewport_size({"width": WIDTH, "height": height})
-    page.goto(url)
-    page.get_by_text(shows).first.wait_for(timeout=60_000)
+    if url:
+        page.goto(url)
+    if shows:
+        page.get_by_text(shows).first.wait_for(timeout=60_000)
     page.wait_for_timeout(1_500)
-    page.screenshot(path=str(IMAGES / f"{name}.png"))
-    sys.stdout.write(f"docs/images/{name}.png\n")
+    file = IMAGES / f"{name}.png"
+    page.screenshot(path=str(file))
+    _reduce(file)
+    sys.stdout.write(f"docs/images/{name}.png, {file.stat().st_size // 1000} kB\n")
+
+
+def _reduce(file: Path) -> None:
+    """Save a picture with a palette, if Pillow is installed: a fraction of its size."""
+    try:
+        from PIL import Image  # noqa: PLC0415 - optional
+    except ImportError:
+        return
+    with Image.open(file) as image:
+        image.convert("RGB").quantize(128).save(file, optimize=True)
 
 
 if __name__ == "__main__":

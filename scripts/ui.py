@@ -108,6 +108,7 @@ def interface(
     ``live=False`` uses the packaged pipeline files, which are in shadow mode. ``history``: days of a past, which needs
     live ones; it is made while Airflow starts, and ``orders`` are offered afterwards. ``components``: of Airflow.
     """
+    home.mkdir(exist_ok=True)
     with ExitStack() as stack:
         sources = dict.fromkeys((source, *(SOURCES_WITH_A_PAST if history else ())))
         offering = [option for name in sources for option in ("--source", name)]

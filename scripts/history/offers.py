@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from order_relay_sandbox.cloudsuite import generator as cloudsuite
+from order_relay_sandbox.money import text
 from order_relay_sandbox.supercat import generator as supercat
+from order_relay_sandbox.supercat.body import cents
 
 Order = dict[str, Any]
 
@@ -66,7 +68,12 @@ class Shops:
     def cases(self, now: datetime) -> list[Order]:
         """SuperCat orders that need an operator: of some hundred orders, those that cannot be sent as they are."""
         among = [next(self._sold) for _ in range(_CASES_AMONG)]
-        return [_dated(order, now - timedelta(minutes=9), self._days) for kind, order in among if kind in _CASES]
+        found = [order for kind, order in among if kind in _CASES]
+        plain = [order for kind, order in among if kind == "plain"]
+        found += [{**order, "ship_via": NEW_METHODS[-1]} for order in plain[:2]]
+        found += [{**order, "ship_to": {**order["ship_to"], "country": "Freedonia"}} for order in plain[2:3]]
+        found += [{**order, "total": text(cents(order["total"]) + 250)} for order in plain[3:5]]
+        return [_dated(order, now - timedelta(minutes=9), self._days) for order in found]
 
     def number_of(self, average: float, day: datetime) -> int:
         """How many orders a run of this day brings."""

@@ -89,9 +89,9 @@ class Pipelines:
         """The raw orders of both pipelines."""
         return OrderArchive(self.wirings[SUPERCAT].store, cache(lambda name: canonical_reader(load_pipeline(name))))
 
-    def run(self, name: str, now: datetime, kind: str = "scheduled") -> None:
-        """One run, with its report; named as Airflow names a run of this kind."""
-        wiring, ctx = self.wirings[name], _run(name, now, kind)
+    def run(self, name: str, now: datetime) -> None:
+        """One scheduled run, with its report."""
+        wiring, ctx = self.wirings[name], _run(name, now)
         done = run_once(PipelineRun(ctx, wiring, wiring.ledger))
         batch = done.batch.batch_id if done.batch.kind == "batch" and done.batch.name else None
         report = write_report(ctx, wiring.ledger, wiring.store, batch_id=batch, failed_tasks=done.failed)
@@ -194,8 +194,8 @@ def run_id(now: datetime, kind: str = "scheduled") -> str:
     return f"{kind}__{now.replace(second=0, microsecond=0).isoformat()}"
 
 
-def _run(name: str, now: datetime, kind: str = "scheduled") -> RunContext:
-    return RunContext(name, run_id(now, kind).replace(":", "-"))
+def _run(name: str, now: datetime) -> RunContext:
+    return RunContext(name, run_id(now).replace(":", "-"))
 
 
 def _parcel(order: Imported, level: str) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ PIPELINE = "supercat_to_shopatron"
 
 LONGEST = [
     "test_fresh_installation.py",
+    "test_order_desk.py",
     "test_real_scheduler.py",
     "test_supercat_to_shopatron.py",
     "test_killed_while_sending.py",

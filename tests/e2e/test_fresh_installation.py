@@ -52,6 +52,9 @@ def test_a_dry_run_from_the_form_lets_nothing_out(fresh: Interface, page: Any) -
     seen = airflow.vendors("_audit")
     assert seen["offered"] == 12
     assert (seen["imported"], seen["posts"], seen["acknowledged"]) == (0, {}, [])
+    page.goto(f"{fresh.url}/order-desk/")
+    page.get_by_role("heading", name="Today").wait_for()
+    page.get_by_text("Nothing needs you").wait_for()
 
 
 def runs(airflow: Api) -> list[dict[str, Any]]:
