@@ -180,7 +180,7 @@ def take_desk(browser: Any, ui: Interface) -> None:
         page = signed_in(browser, ui, scheme)
         page.goto(f"{ui.url}/plugin/orders")
         page.frame_locator("iframe").get_by_role("heading", name="Today").wait_for(timeout=60_000)
-        picture(page, "", "", f"desk-in-airflow{suffix}", 1180)
+        picture(page, "", "", f"desk-in-airflow{suffix}", 1080)
         page.close()
     page = signed_in(browser, ui, "light")
     for name, (path, height) in DESK.items():
