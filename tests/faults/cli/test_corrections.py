@@ -127,19 +127,38 @@ def test_what_is_still_wrong_is_shown_at_once_and_a_withdrawal_counts(
     assert "--reason is empty" in command("correct", number, "--set", "notes=x", code=2)
 
 
+PENDING = dict.fromkeys(VALUES, "pending")
+KILLED = {"correct": ({}, VALUES), "withdraw": (VALUES, {}), "carry_over": (PENDING, VALUES), "dismiss": (PENDING, {})}
+"""The corrections of an order before and after each action."""
+
+
+@pytest.mark.parametrize("act", KILLED)
 @pytest.mark.parametrize("case", CASES[:1], ids=lambda case: case.name)
-def test_a_kill_leaves_nothing_or_the_whole_correction(case: Case, engine: Engine, sandbox: ThreadedSandbox) -> None:
-    """At every failpoint; the next run ends what was interrupted."""
-    sandbox.offer([without(engine, order, "ship_city", "bill_city") for order in case.plain(8)])
+def test_a_kill_leaves_nothing_or_the_whole_of_it(
+    case: Case, engine: Engine, sandbox: ThreadedSandbox, act: str
+) -> None:
+    """At every failpoint of each action; the next run ends what was interrupted."""
+    orders = case.plain(8)
+    sandbox.offer([without(engine, order, "ship_city", "bill_city") for order in orders])
     engine.run("first")
+    if act != "correct":
+        for work in work_of(engine):
+            perform("correct", engine, work)
+    if act in {"carry_over", "dismiss"}:
+        sandbox.offer([without(engine, case.changed(order), "ship_city", "bill_city") for order in orders])
+        engine.run("changed")
+    before, after = KILLED[act]
     stored = []
     for place, work in enumerate(work_of(engine)):
-        killed = killed_at(place, partial(correct, engine, work))
+        actions = performed(engine, work)
+        assert corrections_of(engine, work) == before
+        killed = killed_at(place, partial(perform, act, engine, work))
         (now,) = engine.ledger.worklist.get([work.id])
-        actions = engine.ledger.activity.of_submission(work.id)
-        whole = now.corrections == VALUES and len(actions) == 1 and now.revision > work.revision
-        assert whole or (now == work and not actions)
-        stored.append(whole)
+        done = performed(engine, work)[len(actions) :]
+        assert done == [act] or (now == work and not done)
+        stored.append(bool(done))
+        assert corrections_of(engine, now) == (after if done else before)
+        assert (now.revision > work.revision) == (bool(done) and act != "dismiss")
         if not killed:
             break
     else:
@@ -150,8 +169,18 @@ def test_a_kill_leaves_nothing_or_the_whole_correction(case: Case, engine: Engin
     assert engine.run("third").breaches == []
 
 
-def correct(engine: Engine, work: WorkItem) -> None:
+def perform(act: str, engine: Engine, work: WorkItem) -> None:
     wiring = engine.fresh_wiring()
     mine = OrderCorrections(wiring.ledger, wiring.store, wiring.transformer)
+    given: dict[str, dict[str, Any]] = {"correct": {"values": VALUES}, "withdraw": {"fields": [*VALUES]}}
     ctx = RunContext(engine.pipeline, "", "ann")
-    mine.correct(ctx, work.id, revision=work.revision, values=VALUES, why="customer phoned")
+    getattr(mine, act)(ctx, work.id, revision=work.revision, why="customer phoned", **given.get(act, {}))
+
+
+def performed(engine: Engine, work: WorkItem) -> list[str]:
+    return [one.action for one in engine.ledger.activity.of_submission(work.id)]
+
+
+def corrections_of(engine: Engine, work: WorkItem) -> dict[str, Any]:
+    """The values that apply, and which fields wait for confirmation."""
+    return {**work.corrections, **{one.field: "pending" for one in engine.ledger.corrections.pending(work.id)}}

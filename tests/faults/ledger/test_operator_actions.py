@@ -10,15 +10,41 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from starlette.testclient import TestClient
 
 from order_relay import failpoints
+from order_relay.desk.deployment import DeskDeployment
+from order_relay.desk.web_app import create_app
+from order_relay.ledger.operators.code_tables import RowKey
+from order_relay.ledger.reporting.order_history import OrderHistories
 from order_relay.ledger.schema.tables import metadata
+from order_relay.wiring.pipeline_tables import PipelineTables
 from tests.support.archived_orders import PIPELINE
+from tests.support.desk import OWN_PAGE, FixedAccess
 from tests.support.failpoints import killed_at
 from tests.support.stopped_orders import StoppedOrders, copied
 
 Action = Callable[[StoppedOrders], object]
 SOON = datetime.now(UTC) + timedelta(days=1)
+ROW = RowKey("country", "Freedonia")
+
+
+def tables(orders: StoppedOrders) -> PipelineTables:
+    return PipelineTables(orders.ledger, orders.parts, PIPELINE)
+
+
+def reveal(orders: StoppedOrders) -> str:
+    """The desk's answer with the personal data of an order."""
+    desk = DeskDeployment(orders.parts, orders.host)
+    try:
+        client = TestClient(create_app(desk, FixedAccess()), headers=OWN_PAGE)  # raises what the desk raises
+        answer = client.post(f"/orders/{orders.id('clean')}/reveal", data={"reason": "call the customer"})
+    finally:
+        desk.close()
+    assert answer.status_code == 200
+    return str(answer.text)
+
+
 ACTIONS: dict[str, Action] = {
     "replay": lambda on: on.actions.replay(on.shown("clean", "broken", "rejected"), "fixed", "ann"),
     "discard": lambda on: on.actions.discard(on.shown("broken", "rejected", "held"), "test", "ann"),
@@ -28,7 +54,18 @@ ACTIONS: dict[str, Action] = {
     "assign": lambda on: on.actions.assign(on.shown("clean", "held"), "bob", "ann"),
     "snooze": lambda on: on.actions.snooze(on.shown("clean", "in_doubt"), SOON, "later", "ann"),
     "unsnooze": lambda on: on.actions.unsnooze(on.shown("clean", "in_doubt"), "ann"),
+    "put": lambda on: tables(on).put(ROW, "FR", "new", "ann"),
+    "remove": lambda on: tables(on).remove(ROW, "wrong", "ann"),
+    "reveal": reveal,
 }
+BEFORE = {"unsnooze": ACTIONS["snooze"], "remove": ACTIONS["put"]}
+"""What was done before an action."""
+
+
+def prepared(name: str, folder: Path) -> StoppedOrders:
+    orders = copied(folder)
+    BEFORE.get(name, lambda _: None)(orders)
+    return orders
 
 
 def content(orders: StoppedOrders) -> dict[str, list[dict[str, Any]]]:
@@ -45,7 +82,7 @@ def content(orders: StoppedOrders) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_a_killed_action_did_everything_or_nothing(name: str, tmp_path: Path) -> None:
-    whole = copied(tmp_path / "whole")
+    whole = prepared(name, tmp_path / "whole")
     before = content(whole)
     ACTIONS[name](whole)
     after = content(whole)
@@ -53,7 +90,7 @@ def test_a_killed_action_did_everything_or_nothing(name: str, tmp_path: Path) ->
     assert after != before
     seen = []
     for place in itertools.count():
-        orders = copied(tmp_path / str(place))
+        orders = prepared(name, tmp_path / str(place))
         killed = killed_at(place, lambda on=orders: ACTIONS[name](on))  # type: ignore[misc]
         left = content(orders)
         assert left in (before, after)
@@ -67,6 +104,31 @@ def test_a_killed_action_did_everything_or_nothing(name: str, tmp_path: Path) ->
             break
     assert seen == sorted(seen)
     assert len(seen) >= 3, "before and after its commit, and not killed"
+
+
+def test_personal_data_is_read_only_after_its_reveal_is_recorded(tmp_path: Path) -> None:
+    """A kill may leave a record of what nobody saw, never the reverse."""
+    recorded_first = []
+    for place in itertools.count():
+        orders = copied(tmp_path / str(place))
+        activity, number = orders.ledger.activity, orders.id("clean")
+        read, answers = OrderHistories.personal_texts, list[str]()
+
+        def recording_read(*arguments: Any, read: Any = read, activity: Any = activity, number: int = number) -> Any:
+            recorded_first.append([one.action for one in activity.of_submission(number)] == ["reveal"])
+            return read(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(OrderHistories, "personal_texts", recording_read)
+            killed = killed_at(place, lambda on=orders, told=answers: told.append(reveal(on)))  # type: ignore[misc]
+        recorded = bool(activity.of_submission(number))
+        orders.ledger.close()
+        assert recorded or not answers
+        if not killed:
+            assert answers
+            break
+    assert recorded_first
+    assert all(recorded_first)
 
 
 @pytest.mark.parametrize("act", ["stop", "resume"])

@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +26,9 @@ from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLin
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import SendOutcome, SendResult
 from order_relay.orders.payload.transformer import Transformer
+from order_relay.pipeline.retention.order_data import apply_retention
 from order_relay.pipeline.settings.pipeline import load_pipeline
+from order_relay.pipeline.settings.sections import RetentionSettings
 from order_relay.vendors import load_vendor
 from order_relay.wiring.transformation import payload_hooks, transform_settings
 from tests.support.archived_orders import PIPELINE, Relay, plain_orders
@@ -268,6 +270,37 @@ def test_the_page_renders_without_its_archive(relay: Relay, tmp_path: Path) -> N
     assert revealed.status_code == 200
     assert "no settings file" in words(page(relay, held, "/content", pipelines={}))
     assert "Replacement" in words(page(relay, held, pipelines={}))
+
+
+def test_the_page_says_what_retention_removed(relay: Relay) -> None:
+    number = everything(relay)
+    changed = marked(plain_orders(1)[0])
+    changed["items"][0]["quantity"] += 5
+    relay.receive(changed)
+    relay.ledger.decisions.decide(changed["order_number"], "discard", "a double entry", "ann")
+    later = datetime.now(UTC) + timedelta(days=100)
+    execute(
+        relay,
+        submission.update().values(ack="confirmed", offered=None, shipped="shipped", customer_number="C-100"),
+        status_order.update().values(settled=True, seen_at=NOW),
+        feedback.update().values(state="done", message=""),
+    )
+    after_a_month = RetentionSettings(archive_days=30, runs_days=30, ledger_days=30)
+    removed = apply_retention(PIPELINE, relay.ledger.retention, relay.store, after_a_month, now=later)
+    assert (len(removed.batches), removed.run_objects, removed.submissions) == (2, [PAYLOAD], 2)
+    shown = words(page(relay, number))
+    for text in ("Imported done", "OMS77", "1Z999", "sending → imported", "note op"):
+        assert text in shown
+    content = words(page(relay, number, "/content"))
+    with client(relay) as browser:
+        revealed = browser.post(f"/orders/{number}/reveal", data={"reason": "call the customer"}).text
+    for text in (content, words(revealed)):
+        assert "The order's content cannot be shown: the raw order was removed by retention" in text
+        assert "Sent in attempt 1 (removed by retention)" in text
+    assert "Answer to attempt 1 (removed by retention)" in words(revealed)
+    compared = words(page(relay, number, "/differences"))
+    assert f"cannot be compared: the raw order of submission {number} was removed by retention" in compared
+    assert marks(revealed) == set()
 
 
 HOSTILE = "<script>alert(1)</script>\u202eabc " + "x" * 5_000

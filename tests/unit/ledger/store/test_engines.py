@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
-import sqlalchemy as sa
 
 from order_relay.ledger.store.database import database_url, make_engine
 
 
 @pytest.mark.parametrize(("query", "prepared"), [("", True), ("?pgbouncer=true", False), ("?pgbouncer=false", True)])
-def test_nothing_is_prepared_behind_pgbouncer(query: str, prepared: bool) -> None:
+def test_nothing_is_prepared_behind_pgbouncer(query: str, prepared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """In transaction mode, the next transaction may use a server connection without the prepared statement."""
     seen: list[dict[str, Any]] = []
 
     class NotConnectedError(Exception):
         pass
 
-    def connect(_dialect: Any, _record: Any, _args: Any, arguments: dict[str, Any]) -> None:
+    def connect(**arguments: Any) -> None:
         seen.append(arguments)
         raise NotConnectedError
 
+    # not by the event ``do_connect``: it belongs to the dialect, which engines share in tests (tests.support.speedups)
+    monkeypatch.setattr(psycopg, "connect", connect)
     engine = make_engine(database_url(f"postgresql://relay@db.example/ledger{query}"))
-    sa.event.listen(engine, "do_connect", connect)
     with pytest.raises(NotConnectedError):
         engine.connect()
     (arguments,) = seen
