@@ -5,6 +5,7 @@ The costs depend on the number of open questions, and of those resolved lately, 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from order_relay.ledger.operators.attention_sources import (
     sources,
     with_marks,
 )
+from order_relay.ledger.operators.corrections import pending_corrections
 from order_relay.ledger.operators.shown import ShownRevisions, lock_shown, shown_revision
 from order_relay.ledger.schema.operator_tables import LEFT_OPERATOR, operator_action, order_attention
 from order_relay.ledger.schema.shipment_tables import shipment
@@ -34,6 +36,7 @@ from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 
 ASSIGN, SNOOZE, UNSNOOZE = "assign", "snooze", "unsnooze"
+CORRECTION_WAITS = "A correction of earlier content waits for confirmation."
 _INSERT: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _SUBMISSION = ("order_number", "source_id", "state", "total_minor", "currency", "revision", "attempt")
 Position = tuple[datetime, int]
@@ -54,7 +57,7 @@ class AttentionGroup(NamedTuple):
 class AttentionOrder(NamedTuple):
     """One order of a group; ``id`` is ``None`` for a parcel that matches no order.
 
-    ``shown``: the revision that an action must name. ``detail``: the question, for other kinds than states.
+    ``shown``: the revision that an action must name. ``detail``: the question, if the reason does not tell it.
     ``item``: identifies the row within its group.
     """
 
@@ -151,8 +154,12 @@ class Attention(Repository):
         if assignee is not None:
             query = query.where(order_attention.c.assignee == assignee)
         found = [_order(row) for row in tx.run(query.add_columns(item.label("item")), _pipeline_of(group, names))]
-        notes = _notes(tx, [one.id for one in found if one.id is not None])
-        return [one._replace(**notes[one.id]) if one.id in notes else one for one in found]
+        known = [one.id for one in found if one.id is not None]
+        more: dict[int, dict[str, Any]] = defaultdict(dict, _notes(tx, known))
+        if group.kind in STOPPED:
+            for number in pending_corrections(tx, known):
+                more[number]["detail"] = CORRECTION_WAITS
+        return [one._replace(**more[one.id]) if one.id in more else one for one in found]
 
     @reads
     def ids_of(

@@ -118,7 +118,7 @@ class Corrections(Repository):
         Raises as ``correct`` does, and ``IllegalTransitionError`` if none is pending for one of the fields.
         """
         row = _locked(tx, number, revision, tuple(State))
-        if missing := set(fields) - {one.field for one in _pending(tx, row)}:
+        if missing := set(fields) - {one.field for one in pending_corrections(tx, [row.id]).get(row.id, ())}:
             raise IllegalTransitionError(f"no correction is waiting for confirmation: {', '.join(sorted(missing))}")
         common = {"submission_id": row.id, "content_hash": settled_hash(row.content_hash), "old": "", "new": ""}
         common |= {"who": ctx.who, "why": clean_text(why, 2_000), "at": tx.now, "ended_at": tx.now}
@@ -146,8 +146,7 @@ class Corrections(Repository):
 
         Contains personal data. Empty for an unknown submission.
         """
-        row = tx.run(sa.select(submission).where(submission.c.id == number)).one_or_none()
-        return [] if row is None else _pending(tx, row)
+        return pending_corrections(tx, [number]).get(number, [])
 
 
 _CORRECTIONS = (
@@ -155,10 +154,11 @@ _CORRECTIONS = (
     .join(submission, submission.c.id == correction.c.submission_id)
     .order_by(correction.c.submission_id, correction.c.id)
 )
-_OF_LINEAGE = _CORRECTIONS.where(
-    submission.c.pipeline == sa.bindparam("pipeline"),
-    submission.c.lineage == sa.bindparam("lineage"),
-    submission.c.id <= sa.bindparam("number"),
+_own = submission.alias("own")
+_OF_LINEAGES = (
+    _CORRECTIONS.add_columns(_own.c.id.label("of_id"), _own.c.content_hash.label("of_content"))
+    .join(_own, sa.and_(_own.c.pipeline == submission.c.pipeline, _own.c.lineage == submission.c.lineage))
+    .where(among(_own.c.id, "ids"), submission.c.id <= _own.c.id)
 )
 
 
@@ -167,16 +167,17 @@ def _stored(row: Any) -> StoredCorrection:
     return StoredCorrection(**{name: getattr(row, name) for name in StoredCorrection._fields[:-1]}, applies=applies)
 
 
-def _pending(tx: Transaction, row: Any) -> list[StoredCorrection]:
-    """The newest correction of each field that was neither ended nor decided for the present content of ``row``."""
-    content, decided = settled_hash(row.content_hash), set()
-    newest: dict[str, StoredCorrection] = {}
-    for found in tx.run(_OF_LINEAGE, {"pipeline": row.pipeline, "lineage": row.lineage, "number": row.id}):
-        if found.submission_id == row.id and found.content_hash == content:
-            decided.add(found.field)
+def pending_corrections(tx: Transaction, ids: Collection[int]) -> dict[int, list[StoredCorrection]]:
+    """The newest correction of each field that was neither ended nor decided for the present content, by submission."""
+    newest: dict[int, dict[str, StoredCorrection]] = defaultdict(dict)
+    decided = set()
+    for found in tx.run(_OF_LINEAGES, {"ids": list(ids)}):
+        if found.submission_id == found.of_id and found.content_hash == settled_hash(found.of_content):
+            decided.add((found.of_id, found.field))
         elif found.ended_at is None and found.new is not None:
-            newest[found.field] = _stored(found)
-    return [one for name, one in sorted(newest.items()) if name not in decided]
+            newest[found.of_id][found.field] = _stored(found)
+    waiting = {of: [one for name, one in sorted(by.items()) if (of, name) not in decided] for of, by in newest.items()}
+    return {of: corrections for of, corrections in waiting.items() if corrections}
 
 
 def _locked(tx: Transaction, number: int, revision: int, states: Collection[State]) -> Any:

@@ -9,10 +9,11 @@ import pytest
 
 from order_relay.errors import ConcurrentUpdateError, ConfigurationError, ValidationIssue
 from order_relay.ledger import Ledger
-from order_relay.ledger.operators.attention import AttentionGroup
+from order_relay.ledger.operators.attention import CORRECTION_WAITS, AttentionGroup
 from order_relay.ledger.operators.attention_sources import AttentionRules
 from order_relay.ledger.operators.shown import shown_revision
 from order_relay.ledger.write_back.feedback import OMS_NUMBER, FeedbackStep
+from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.messages import Acknowledgement, RunContext, SendOutcome
 from tests.support.offers import offer
@@ -67,6 +68,22 @@ def test_orders_are_grouped_by_what_they_need(ledger: Ledger, driver: Any) -> No
     (row,) = page(ledger, "held", "changed_after_import")
     assert (row.order_number, row.shown, row.assignee, row.note) == ("N-5", driver.work("5").revision, "", "")
     assert row.id != imported
+
+
+def test_corrections_that_wait_for_confirmation_are_named(ledger: Ledger, driver: Any) -> None:
+    """Their source sent other content, which was refused again."""
+    for number, revision in quarantined(driver, "1", "2").items():
+        changes = [FieldCorrection("ship_city", "", "Phoenix")]
+        ledger.corrections.correct(
+            RunContext(PIPELINE, "", "ann"), number, revision=revision, changes=changes, why="phoned"
+        )
+    issues = [ValidationIssue("bad_zip", "/zip", "is bad")]
+    driver.receive(offer("2", content_hash="changed"))
+    driver.ledger.validation.quarantine(driver.ctx, [(driver.work(source_id), issues) for source_id in ("1", "2")])
+    assert {row.order_number: row.detail for row in page(ledger, "quarantined", "bad_zip")} == {
+        "N-1": "",
+        "N-2": CORRECTION_WAITS,
+    }
 
 
 def test_write_back_cancellations_and_parcels_need_attention(ledger: Ledger, driver: Any) -> None:
