@@ -283,7 +283,7 @@ def test_the_page_says_what_retention_removed(relay: Relay) -> None:
         relay,
         submission.update().values(ack="confirmed", offered=None, shipped="shipped", customer_number="C-100"),
         status_order.update().values(settled=True, seen_at=NOW),
-        feedback.update().values(state="done", message=""),
+        feedback.update().values(state="given_up"),
     )
     after_a_month = RetentionSettings(archive_days=30, runs_days=30, ledger_days=30)
     removed = apply_retention(PIPELINE, relay.ledger.retention, relay.store, after_a_month, now=later)

@@ -51,6 +51,7 @@ _HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
 _HAS_TEXT = sa.or_(status_event.c.location != "", status_event.c.detail.not_in(["", REMOVED_BODY]))
 
 _HAS_CORRECTION = sa.or_(correction.c.old.is_not(None), correction.c.new.is_not(None))
+_HAS_MESSAGE = feedback.c.message != ""
 _HAS_REASON = sa.or_(operator_action.c.why != "", operator_action.c.details.is_not(None))
 
 _WITHOUT_TEXT = status_event.update().where(_HAS_TEXT).values(location="", detail=REMOVED_BODY)
@@ -127,6 +128,8 @@ class Retention(Repository):
         tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
         answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
         tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
+        told = feedback.update().where(among(feedback.c.submission_id, "ids"), _HAS_MESSAGE)
+        tx.run(told.where(feedback.c.at < before).values(message=""), keys)
         reasons = operator_action.update().where(among(operator_action.c.submission_id, "ids"), _HAS_REASON)
         tx.run(reasons.where(operator_action.c.at < before).values(why="", details=None), keys)
         corrected = correction.update().where(among(correction.c.submission_id, "ids"), _HAS_CORRECTION)
@@ -158,7 +161,8 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
     """Settled submissions that contain personal data and have not changed since ``before``.
 
     Personal data: answers of the destination, the customer's PO number, messages of the source about an
-    acknowledgement, locations and notes of status events, corrected values, reasons and details of what operators did.
+    acknowledgement or a write-back step, locations and notes of status events, corrected values, reasons and details
+    of what operators did.
     """
     answered = sa.exists().where(attempt.c.submission_id == submission.c.id, _HAS_BODY)
     described = sa.exists().where(
@@ -168,6 +172,7 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
         operator_action.c.submission_id == submission.c.id, _HAS_REASON, operator_action.c.at < before
     )
     corrected = sa.exists().where(correction.c.submission_id == submission.c.id, _HAS_CORRECTION)
+    told = sa.exists().where(feedback.c.submission_id == submission.c.id, _HAS_MESSAGE, feedback.c.at < before)
     texts = (submission.c.customer_po != "", submission.c.ack_message != "")
     return list(
         tx.run(
@@ -176,7 +181,7 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
                 submission.c.pipeline == name,
                 submission.c.changed_at < before,
                 sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
-                sa.or_(*texts, answered, described, explained, corrected),
+                sa.or_(*texts, answered, told, described, explained, corrected),
                 _SETTLED,
             )
             .order_by(submission.c.id)
