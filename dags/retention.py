@@ -13,7 +13,7 @@ empty until you set them. Only what dry runs and shadow runs left is removed, af
 | `archive_days` | raw orders, this many days after they were fetched |
 | `runs_days` | payloads, reports and worklists of runs |
 | `trial_days` | everything that dry runs and shadow runs left; 7 by default, `null`: never |
-| `ledger_days` | personal data in the ledger: answers of the OMS, PO numbers, texts of statuses, notes, corrections |
+| `ledger_days` | personal data in the ledger: answers of OMS and shop, PO numbers, status texts, notes, corrections |
 
 In the file of a status account: `archive_days` for CSV files that were read, `ledger_days` for orders of others.
 
