@@ -105,6 +105,15 @@ BREAKAGES: tuple[Breakage, ...] = (
         ("tests/unit/desk/test_order_page.py::test_an_order_of_another_pipeline_does_not_exist",),
     ),
     Breakage(
+        "personal data is read before its reveal is recorded",
+        "desk/pages/order.py",
+        "        history = _history(desk, number, user)\n        desk.ledger.activity.record(\n",
+        "        history = _history(desk, number, user)\n"
+        "        desk.ledger.order_histories.personal_texts(number, user.pipelines)\n"
+        "        desk.ledger.activity.record(\n",
+        ("tests/faults/ledger/test_operator_actions.py::test_personal_data_is_read_only_after_its_reveal_is_recorded",),
+    ),
+    Breakage(
         "personal data is revealed without a record of it",
         "desk/pages/order.py",
         "        desk.ledger.activity.record(\n",
