@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from order_relay.airflow.session import account_names, open_ledger, open_wiring
 from order_relay.errors import RunFailedError
 from order_relay.ledger import Alert
 from order_relay.ledger.operators.completed_checks import RECONCILE
+from order_relay.ledger.reporting.accounting import NOT_BEGUN, CheckProgress
 from order_relay.orders.markdown import escape_markdown
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.kinds import list_lines
@@ -53,7 +55,7 @@ def compare(pipeline: str, context: Context) -> dict[str, Any]:
     run = run_slug(context["dag_run"].run_id)
     with open_wiring(pipeline) as wiring:
         # first, since it needs no OMS: a comparison that fails must not hide it
-        breaches = check_accounting(wiring, datetime.now(UTC))
+        breaches = check_accounting(wiring, datetime.now(UTC), run)
         notify(wiring.ledger, pipeline, list(_accounting_alerts(pipeline, breaches)))
         result, name = write_comparison(wiring, run, breaches)
         notify(wiring.ledger, pipeline, alerts_for(result, alert_unknown=wiring.settings.reconcile.alert_unknown))
@@ -63,18 +65,23 @@ def compare(pipeline: str, context: Context) -> dict[str, Any]:
     return {"pipeline": pipeline, "report": name, **result.counts}
 
 
-def check_accounting(wiring: Wiring, now: datetime) -> list[str]:
+def check_accounting(wiring: Wiring, now: datetime, run: str) -> list[str]:
     """The accounting check of the whole pipeline. A run checks only what it changed.
 
     Compares the archives of the days that are compared with the destination, which include those of runs that ended
-    before their own check.
+    before their own check. The progress is kept in the batch store, so that a retry of an interrupted check resumes.
     """
     since = now - timedelta(days=wiring.settings.reconcile.days)
     batches = closed_batches(wiring.ledger, wiring.name, since=since)
-    return [
-        *wiring.ledger.accounting.invariant_violations(wiring.name),
-        *check_archive(wiring.ledger, wiring.store, wiring.name, batches),
-    ]
+    name = f"{run_prefix(RunContext(wiring.name, run))}/accounting.json"
+
+    def save(progress: CheckProgress) -> None:
+        wiring.store.write_json(name, asdict(progress))
+
+    begun = CheckProgress(**wiring.store.read_json(name)) if wiring.store.exists(name) else NOT_BEGUN
+    breaches = wiring.ledger.accounting.invariant_violations(wiring.name, progress=begun, save=save)
+    save(NOT_BEGUN)  # a task that is cleared after a fix checks everything again
+    return [*breaches, *check_archive(wiring.ledger, wiring.store, wiring.name, batches)]
 
 
 def write_comparison(

@@ -1,9 +1,10 @@
-"""The accounting check: counts of orders, and the invariants that must hold. Each result is from one snapshot."""
+"""The accounting check: counts of orders, and the invariants that must hold."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from order_relay import COMMAND
 from order_relay.ledger.schema.listed_rows import ClosedBatch, OrderCounts
 from order_relay.ledger.schema.order_counts import ACKNOWLEDGED, CURRENT, order_count
-from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE
+from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE, of_pipeline
 from order_relay.ledger.schema.states import OPEN, State
 from order_relay.ledger.schema.tables import attempt, batch, event, submission
 from order_relay.ledger.store.column_types import among
@@ -28,6 +29,40 @@ Counts = Counter[tuple[str, str]]
 
 _other = submission.alias("other")
 _SHOWN = 5  # ids named per violation
+
+
+PORTION = 20_000
+"""Submissions checked in one snapshot by the check of a whole ledger."""
+
+
+@dataclass(frozen=True)
+class CheckProgress:
+    """How far the check of a whole pipeline or ledger came: to the ledger id ``to``.
+
+    ``found``: by violated rule, the number of submissions and the first ids.
+    """
+
+    to: int = 0
+    found: Mapping[str, tuple[int, list[int]]] = field(default_factory=dict)
+
+    def plus(self, to: int, more: Mapping[str, list[int]]) -> CheckProgress:
+        """The progress after another portion."""
+        found = dict(self.found)
+        for what, ids in more.items():
+            number, first = found.get(what, (0, []))
+            found[what] = (number + len(ids), [*first, *ids][: _SHOWN + 1])
+        return CheckProgress(to, found)
+
+    def texts(self) -> list[str]:
+        """One line for each violated rule."""
+        return [
+            f"{number} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
+            f"{', ...' if number > _SHOWN else ''})"
+            for what, (number, ids) in self.found.items()
+        ]
+
+
+NOT_BEGUN = CheckProgress()
 
 
 class Accounting(Repository):
@@ -63,27 +98,44 @@ class Accounting(Repository):
             )
         ]
 
-    @reads
-    def invariant_violations(self, tx: Transaction, name: str | None = None, run: str | None = None) -> list[str]:
+    def invariant_violations(
+        self,
+        name: str | None = None,
+        run: str | None = None,
+        *,
+        progress: CheckProgress = NOT_BEGUN,
+        save: Callable[[CheckProgress], None] = lambda _: None,
+    ) -> list[str]:
         """What breaks the accounting check, as far as the ledger alone shows it; empty if the check passes.
 
         With ``run``: of the submissions that this run changed, so that the cost depends on the run's work. Without, of
-        the whole pipeline or ledger.
+        the whole pipeline or ledger, in portions of ``PORTION`` submissions: no snapshot is held for long, ``save``
+        gets the progress after each, and a check that was interrupted resumes from its ``progress``.
         """
-        scope = _scope(tx, name, run)
-        found = [
-            ("the state differs from the last event", _state_without_event(tx, scope)),
-            ("imported without an OMS id", _imported_without_id(tx, scope)),
-            ("the OMS id is also that of another order", _shared_oms_ids(tx, scope)),
-            ("the destination returned more than one OMS id", _contradicting_answers(tx, scope)),
-            ("acknowledged too early", premature(tx, scope)),
-        ]
-        return [
-            f"{len(ids)} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
-            f"{', ...' if len(ids) > _SHOWN else ''})"
-            for what, ids in found
-            if ids
-        ] + (_wrong_counts(tx, name) if run is None else [])
+        if run is not None:
+            return self._violations_of_run(name, run).texts()
+        while progress.to < self._newest_id():
+            progress = self._check_portion(name, progress)
+            save(progress)
+        return [*progress.texts(), *self._wrong_counts(name)]
+
+    @reads
+    def _violations_of_run(self, tx: Transaction, name: str | None, run: str) -> CheckProgress:
+        return NOT_BEGUN.plus(0, _violations(tx, _scope(tx, name, run)))
+
+    @reads
+    def _check_portion(self, tx: Transaction, name: str | None, progress: CheckProgress) -> CheckProgress:
+        to = progress.to + PORTION
+        scope = [submission.c.id > progress.to, submission.c.id <= to]
+        return progress.plus(to, _violations(tx, [*scope, *([] if name is None else [of_pipeline(name)])]))
+
+    @reads
+    def _newest_id(self, tx: Transaction) -> int:
+        return int(tx.run(sa.select(sa.func.max(submission.c.id))).scalar() or 0)
+
+    @reads
+    def _wrong_counts(self, tx: Transaction, name: str | None) -> list[str]:
+        return _wrong_counts(tx, name)
 
     @writes
     def recount(self, tx: Transaction) -> None:
@@ -108,6 +160,18 @@ class Accounting(Repository):
             .order_by(batch.c.fetched_at, batch.c.batch_id)
         )
         return tx.rows(ClosedBatch, query)
+
+
+def _violations(tx: Transaction, scope: Scope) -> dict[str, list[int]]:
+    """The violated rules, each with the submissions of the scope that violate it."""
+    found = {
+        "the state differs from the last event": _state_without_event(tx, scope),
+        "imported without an OMS id": _imported_without_id(tx, scope),
+        "the OMS id is also that of another order": _shared_oms_ids(tx, scope),
+        "the destination returned more than one OMS id": _contradicting_answers(tx, scope),
+        "acknowledged too early": premature(tx, scope),
+    }
+    return {what: ids for what, ids in found.items() if ids}
 
 
 def _notes(tx: Transaction, where: list[sa.ColumnElement[bool]]) -> dict[str, int]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from functools import partial
-from inspect import unwrap
 
 import pytest
 import sqlalchemy as sa
 
 from order_relay.errors import ValidationIssue
-from order_relay.ledger.reporting.accounting import Accounting
+from order_relay.ledger.reporting import accounting
+from order_relay.ledger.reporting.accounting import CheckProgress
 from order_relay.ledger.schema.order_counts import merge
 from order_relay.ledger.store.database import Transaction
 from order_relay.orders.messages import SendOutcome
@@ -29,47 +31,75 @@ BREACHES = {
 
 
 @pytest.mark.parametrize("expected", BREACHES)
-def test_the_accounting_check_finds_every_violation(driver, expected):
+def test_the_accounting_check_finds_every_violation(driver, expected, monkeypatch):
     driver.imported("1", "OMS1")
     driver.imported("3", "OMS3")
     driver.receive(offer("2"))
     assert driver.ledger.accounting.invariant_violations(NAME) == []
+    check = partial(driver.ledger.accounting.invariant_violations, NAME)
     with driver.ledger.database.engine.connect() as conn:
         transaction = conn.begin()
         conn.execute(sa.text(BREACHES[expected]))
-        check = partial(unwrap(Accounting.invariant_violations), driver.ledger.accounting, Transaction(conn), NAME)
+        monkeypatch.setattr(driver.ledger.database, "read", lambda work: work(Transaction(conn)))
         whole, this_run, another_run = check(), check(run=driver.ctx.run), check(run="another")
+        monkeypatch.setattr(accounting, "PORTION", 1)
+        assert check() == whole, "in portions"
         transaction.rollback()
     assert any(expected in breach for breach in whole), whole
     assert this_run == [breach for breach in whole if "maintained counts" not in breach]
     assert another_run == [], "a run checks what it changed"
 
 
+def test_an_interrupted_check_resumes_with_what_it_had_found(driver, monkeypatch):
+    for number in range(5):
+        driver.imported(str(number), f"OMS{number}")
+    saved = []
+
+    def stop(progress):
+        saved.append(json.loads(json.dumps(asdict(progress))))
+        raise RuntimeError("the worker was killed")
+
+    check = partial(driver.ledger.accounting.invariant_violations, NAME)
+    monkeypatch.setattr(accounting, "PORTION", 2)
+    with driver.ledger.database.engine.connect() as conn:
+        transaction = conn.begin()
+        monkeypatch.setattr(driver.ledger.database, "read", lambda work: work(Transaction(conn)))
+        conn.execute(sa.text("UPDATE submission SET ack = 'sent', state = 'held' WHERE source_id IN ('0', '4')"))
+        expected = check()
+        with pytest.raises(RuntimeError):
+            check(save=stop)
+        conn.execute(sa.text("UPDATE submission SET ack = NULL WHERE source_id = '0'"))
+        resumed = check(progress=CheckProgress(**saved[0]))
+        transaction.rollback()
+    assert any(breach.startswith("2 submissions: the state differs") for breach in expected)
+    assert resumed == expected, "the first portion is not checked again"
+
+
 def test_counts_that_do_not_match_the_orders_are_found_and_counted_again(driver):
     driver.imported("1")
-    accounting, expected = driver.ledger.accounting, driver.ledger.accounting.counts(NAME)
+    check, expected = driver.ledger.accounting, driver.ledger.accounting.counts(NAME)
     driver.ledger.database.write(lambda tx: tx.run(sa.text("UPDATE order_count SET n = 5 WHERE kind = 'imported'")))
-    assert accounting.counts(NAME) != expected
-    assert accounting.invariant_violations(NAME, driver.ctx.run) == [], "a run does not count the whole ledger"
-    (breach,) = accounting.invariant_violations(NAME)
+    assert check.counts(NAME) != expected
+    assert check.invariant_violations(NAME, driver.ctx.run) == [], "a run does not count the whole ledger"
+    (breach,) = check.invariant_violations(NAME)
     assert "imported: 5, counted 1" in breach
     assert "ledger recount" in breach
-    accounting.recount()
-    assert accounting.counts(NAME) == expected
-    assert accounting.invariant_violations() == []
+    check.recount()
+    assert check.counts(NAME) == expected
+    assert check.invariant_violations() == []
 
 
 def test_counts_are_merged_at_the_end_of_a_run(driver):
     for number in range(1, 4):
         driver.imported(str(number))
     driver.ledger.runs.begin(driver.ctx, "run")
-    accounting, expected = driver.ledger.accounting, driver.ledger.accounting.counts(NAME)
+    expected = driver.ledger.accounting.counts(NAME)
     driver.ledger.runs.end(driver.ctx, {})
     driver.ledger.runs.end(driver.ctx, {})
     rows = driver.ledger.database.read(lambda tx: tx.run(sa.text("SELECT kind, n FROM order_count")).all())
     assert sorted(tuple(row) for row in rows) == [("import_time", 3), ("imported", 3), ("received", 3)]
-    assert accounting.counts(NAME) == expected
-    assert accounting.invariant_violations() == []
+    assert driver.ledger.accounting.counts(NAME) == expected
+    assert driver.ledger.accounting.invariant_violations() == []
 
 
 def test_days_older_than_five_weeks_lose_their_hours(driver):
