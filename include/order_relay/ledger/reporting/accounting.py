@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -271,28 +272,27 @@ def _imported_without_id(tx: Transaction, scope: Scope) -> list[int]:
 
 
 def _shared_oms_ids(tx: Transaction, scope: Scope) -> list[int]:
-    shared = sa.exists().where(
+    others = sa.select(_other.c.id).where(
         _other.c.oms_id == submission.c.oms_id,
         # an expression, since SQLite would read all orders of the destination for each order by that column's indexes
         sa.func.coalesce(_other.c.destination, sa.literal_column("''")) == submission.c.destination,
         _other.c.state == State.IMPORTED,
         _other.c.id != submission.c.id,
     )
-    query = sa.select(submission.c.id).where(*scope, submission.c.state == State.IMPORTED, shared)
+    query = sa.select(submission.c.id).where(*scope, submission.c.state == State.IMPORTED, _has_any(others))
     return list(tx.run(query).scalars())
 
 
 def _contradicting_answers(tx: Transaction, scope: Scope) -> list[int]:
     """A late answer to an earlier attempt, or another id than a lookup found."""
-    query = (
-        sa.select(submission.c.id)
-        .join(attempt, attempt.c.submission_id == submission.c.id)
-        .where(
-            *scope,
-            attempt.c.oms_id.is_not(None),
-            attempt.c.oms_id != "",
-            sa.or_(submission.c.oms_id.is_(None), submission.c.oms_id != attempt.c.oms_id),
-        )
-        .distinct()
+    answers = sa.select(attempt.c.number).where(
+        attempt.c.submission_id == submission.c.id,
+        attempt.c.oms_id != "",
+        sa.or_(submission.c.oms_id.is_(None), submission.c.oms_id != attempt.c.oms_id),
     )
-    return list(tx.run(query).scalars())
+    return list(tx.run(sa.select(submission.c.id).where(*scope, _has_any(answers))).scalars())
+
+
+def _has_any(query: sa.Select[Any]) -> sa.ColumnElement[bool]:
+    """Whether a correlated query has a row. For ``EXISTS``, PostgreSQL would join the portion with the whole table."""
+    return query.limit(1).scalar_subquery().is_not(None)
