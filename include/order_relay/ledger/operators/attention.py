@@ -57,7 +57,7 @@ class AttentionGroup(NamedTuple):
 class AttentionOrder(NamedTuple):
     """One order of a group; ``id`` is ``None`` for a parcel that matches no order.
 
-    ``shown``: the revision that an action must name. ``detail``: the question, if the reason does not tell it.
+    ``shown``: the revision that an action must name. ``detail``: the question, if the reason does not name it.
     ``item``: identifies the row within its group.
     """
 

@@ -128,8 +128,8 @@ class Retention(Repository):
         tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
         answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
         tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
-        told = feedback.update().where(among(feedback.c.submission_id, "ids"), _HAS_MESSAGE)
-        tx.run(told.where(feedback.c.at < before).values(message=""), keys)
+        messages = feedback.update().where(among(feedback.c.submission_id, "ids"), _HAS_MESSAGE)
+        tx.run(messages.where(feedback.c.at < before).values(message=""), keys)
         reasons = operator_action.update().where(among(operator_action.c.submission_id, "ids"), _HAS_REASON)
         tx.run(reasons.where(operator_action.c.at < before).values(why="", details=None), keys)
         corrected = correction.update().where(among(correction.c.submission_id, "ids"), _HAS_CORRECTION)
@@ -172,7 +172,7 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
         operator_action.c.submission_id == submission.c.id, _HAS_REASON, operator_action.c.at < before
     )
     corrected = sa.exists().where(correction.c.submission_id == submission.c.id, _HAS_CORRECTION)
-    told = sa.exists().where(feedback.c.submission_id == submission.c.id, _HAS_MESSAGE, feedback.c.at < before)
+    messages = sa.exists().where(feedback.c.submission_id == submission.c.id, _HAS_MESSAGE, feedback.c.at < before)
     texts = (submission.c.customer_po != "", submission.c.ack_message != "")
     return list(
         tx.run(
@@ -181,7 +181,7 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
                 submission.c.pipeline == name,
                 submission.c.changed_at < before,
                 sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
-                sa.or_(*texts, answered, told, described, explained, corrected),
+                sa.or_(*texts, answered, messages, described, explained, corrected),
                 _SETTLED,
             )
             .order_by(submission.c.id)
