@@ -67,7 +67,9 @@ def test_neither_airflow_nor_our_stores_keep_what_they_must_not(
     from order_relay_sandbox.supercat.generator import orders
 
     metrics: list[Any] = []
-    monkeypatch.setattr("order_relay.airflow.notify.notifications.stats.incr", lambda *a, **kw: metrics.append((a, kw)))
+    for kind in ("incr", "gauge", "timing"):
+        name = f"order_relay.airflow.telemetry.recording.stats.{kind}"
+        monkeypatch.setattr(name, lambda *a, **kw: metrics.append((a, kw)))
     plain = [marked(made.order) for made in orders(60, 11) if made.kind == "plain"]
     runs = [*_business(company, oms, plain[:5], api), *_breakdowns(company, oms, plain[5:], monkeypatch)]
 
