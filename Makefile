@@ -85,7 +85,7 @@ endif
 ifneq ($(wildcard tests/faults/prove.py),)
 prove: setup ## the long profile of the fault suite, as a table (PROVE='--minutes 30' bounds it)
 	@$(BIN)/python -m tests.faults.prove $(PROVE)
-	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/e2e/test_real_scheduler.py
+	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/e2e/test_real_scheduler.py tests/integration/cli/test_new_vendor.py
 endif
 
 mutations: setup ## break each guarantee on purpose, one breakage at a time, and show which test notices

@@ -28,6 +28,9 @@ def run(folder: Path, *command: str, **environment: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("ORDER_RELAY_LONG"), reason="in make prove; test_walkthrough does the same for one source"
+)
 @pytest.mark.parametrize(
     ("options", "pipeline"),
     [
