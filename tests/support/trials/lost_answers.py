@@ -16,6 +16,11 @@ PATIENCE_S = 2.5
 """Set as the time after which the destination shows what it stored: later than ``LATER_S`` and ``VISIBLE_S``."""
 
 
+PLAIN = 6
+"""Orders whose answers arrive. Enough that one shows that an index stopped after two orders, even if a busy machine delays
+some answers: an order in doubt is no control."""
+
+
 def lose(params: dict[str, Any]) -> dict[str, Any]:
     """Every answer of the destination is lost once with this ``effect``, under this ``search``; what was found."""
     destination, effect = named(params["case"]).destination, params["effect"]
@@ -23,7 +28,7 @@ def lose(params: dict[str, Any]) -> dict[str, Any]:
     params = {**params, "extra": {"visible_after_s": PATIENCE_S, **search.extra, **params.get("extra", {})}}
     with world(params) as here:
         case = here.case
-        orders = case.plain(len(answers) + 3)
+        orders = case.plain(len(answers) + PLAIN)
         keys = [case.key(order) for order in orders]
         struck = dict(zip(keys, answers, strict=False))
         rules = [lost(effect, answer, orders=[key], times=1, later_s=LATER_S) for key, answer in struck.items()]
