@@ -17,8 +17,8 @@ PATIENCE_S = 2.5
 
 
 PLAIN = 6
-"""Orders whose answers arrive. Enough that one shows that an index stopped after two orders, even if a busy machine delays
-some answers: an order in doubt is no control."""
+"""Orders whose answers arrive. Enough that one shows that an index stopped after two orders, even if a busy machine
+delays some answers: an order in doubt is no control."""
 
 
 def lose(params: dict[str, Any]) -> dict[str, Any]:
