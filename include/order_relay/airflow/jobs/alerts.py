@@ -47,9 +47,10 @@ def look() -> dict[str, Any]:
         shipment_alerts = unmatched_shipments(*ledger.shipments.waiting(MAX_LINES))
         ledger.alerts.record("", shipment_alerts, {UNMATCHED_SHIPMENTS})
         causes = len(switch_alerts) + len(shipment_alerts)
+        lasting = Counter((one["pipeline"], one["kind"]) for one in ledger.alerts.unresolved())
         for name, file in pipeline_files().items():
             try:
-                alerts = _check_pipeline(ledger, checked(load_file(file)), switch)
+                alerts = _check_pipeline(ledger, checked(load_file(file)), switch, lasting)
             except ConfigurationError as error:
                 alerts = [invalid_settings(name, str(error))]
             ledger.alerts.record(name, alerts, PIPELINE_KINDS)
@@ -57,7 +58,10 @@ def look() -> dict[str, Any]:
         return {"causes": causes, **notifications.deliver_due(ledger)}
 
 
-def _check_pipeline(ledger: Ledger, settings: PipelineSettings, switch: StopSwitch) -> list[Alert]:
+def _check_pipeline(
+    ledger: Ledger, settings: PipelineSettings, switch: StopSwitch, lasting: Mapping[tuple[str, str], int]
+) -> list[Alert]:
+    """The alerts of a pipeline. ``lasting``: open alerts by pipeline and kind, for the metrics."""
     name, states = settings.name, ledger.accounting.counts(settings.name)["states"]
     facts = rules.PipelineFacts(
         pipeline=name,
@@ -68,17 +72,19 @@ def _check_pipeline(ledger: Ledger, settings: PipelineSettings, switch: StopSwit
         quarantined=states[State.QUARANTINED],
         stopped=switch.stops(name),
     )
-    _record_gauges(ledger, facts, states)
+    _record_gauges(ledger, facts, states, lasting)
     return rules.check_pipeline(facts, settings)
 
 
-def _record_gauges(ledger: Ledger, facts: rules.PipelineFacts, states: Mapping[str, int]) -> None:
+def _record_gauges(
+    ledger: Ledger, facts: rules.PipelineFacts, states: Mapping[str, int], lasting: Mapping[tuple[str, str], int]
+) -> None:
     """The metrics of a pipeline's state. An age, or a number of alerts, that ended is recorded as 0."""
     open_states = dict.fromkeys((*OPEN, ACKNOWLEDGEMENT), 0.0)
     oldest = {entry.state: entry for entry in ledger.health.overdue(facts.pipeline, open_states)}
     ages = {state: (facts.now - entry.oldest).total_seconds() for state, entry in oldest.items()}
     waiting = oldest.get(ACKNOWLEDGEMENT)
-    kinds = Counter(one["kind"] for one in ledger.alerts.unresolved() if one["pipeline"] == facts.pipeline)
+    kinds = {kind: number for (of, kind), number in lasting.items() if of == facts.pipeline}
     read_at = facts.pulse.read_at if facts.pulse else None
     today = ledger.trends.daily([facts.pipeline], facts.now)[-1].import_times
     within = {str(share): time_within(today, share) for share in (0.5, 0.95)}

@@ -51,14 +51,13 @@ class CheckProgress:
         found = dict(self.found)
         for what, ids in more.items():
             number, first = found.get(what, (0, []))
-            found[what] = (number + len(ids), [*first, *ids][: _SHOWN + 1])
+            found[what] = (number + len(ids), [*first, *ids][:_SHOWN])
         return CheckProgress(to, found)
 
     def texts(self) -> list[str]:
         """One line for each violated rule."""
         return [
-            f"{number} submissions: {what} (ledger ids {', '.join(map(str, ids[:_SHOWN]))}"
-            f"{', ...' if number > _SHOWN else ''})"
+            f"{number} submissions: {what} (ledger ids {', '.join(map(str, ids))}{', ...' if number > _SHOWN else ''})"
             for what, (number, ids) in self.found.items()
         ]
 
