@@ -36,6 +36,7 @@ def _opened(stack: DeskStack, window: Window, where: str) -> Any:
     window.type(window.page.get_by_role("searchbox", name="Find an order"), order.number)
     window.click(_button(window.page, "Find"))
     window.page.get_by_role("heading", name=f"Order {order.number}").wait_for()
+    window.page.wait_for_load_state()
     return window.page
 
 
