@@ -44,9 +44,15 @@ ORDER_COLUMNS = (
     "payment_method",
     "transaction_id",
     "custom_fields",
+    "fulfilment_status",
+    "fulfilment_location",
+    "uses_inventory",
     *(f"{side}_{part}" for side in ("bill", "ship") for part in PARTY_FIELDS),
 )
-"""Columns that ``orders`` always has; ``None`` if the source has no such value."""
+"""Columns that ``orders`` always has; ``None`` if the source has no such value.
+
+``fulfilment_status`` is READY, SHIPPED or CANCELLED, for orders that were fulfilled, begun or cancelled before they are
+sent; ``fulfilment_location`` is where, ``uses_inventory`` (boolean) whether its stock counts."""
 
 LINE_COLUMNS = (
     "line",

@@ -8,8 +8,8 @@ from typing import Any
 from order_relay.orders.mapping.canonical import ORDER_MONEY, CanonicalOrders, charge_columns
 from order_relay.orders.money.amounts import from_minor
 
-ORDER_DERIVED = ("destination_key", "comment")
-"""Columns that ``derive_columns`` adds to those of an order."""
+ORDER_DERIVED = ("destination_key", "comment", "historic")
+"""Columns that are added to those of an order. ``historic``: whether a history import read it."""
 
 
 def derive_columns(canonical: CanonicalOrders, minor: Mapping[str, list[Any]], key_prefix: str) -> dict[str, list[Any]]:

@@ -57,8 +57,10 @@ class PayloadSpec:
         order_columns: Iterable[str],
         line_columns: Iterable[str],
         with_members: Collection[str] = (),
+        unmapped: Collection[str] = (),
     ) -> None:
-        """``with_members``: columns that hold objects or lists, into which paths may lead."""
+        """``with_members``: columns that hold objects or lists, into which paths may lead. ``unmapped``: columns that
+        no rule of the source fills."""
         self._with_members = with_members
         over = settings.overrides
         self._settings = settings
@@ -93,7 +95,7 @@ class PayloadSpec:
             where=f"{where}: checks",
         )
         _fixed_members(plain, self.check, values, where)
-        _check_constants(plain, settings, hooks, where)
+        _check_constants(plain, settings, hooks, where, unmapped)
         self._lay_out(rules, {*order_columns, *ORDER_DERIVED, *hooks.derived}, {*line_columns, *ITEM_DERIVED})
         known = {*order_columns, *line_columns, *ORDER_DERIVED, *ITEM_DERIVED, *hooks.derived}
         require_checked_paths(mapping, self.format.schema, known, where)
@@ -208,11 +210,20 @@ def _fixed_members(rules: Sequence[MappingRule], check: PayloadCheck, values: Ma
 
 
 def _check_constants(
-    rules: Sequence[MappingRule], settings: TransformSettings, hooks: PayloadHooks, where: str
+    rules: Sequence[MappingRule],
+    settings: TransformSettings,
+    hooks: PayloadHooks,
+    where: str,
+    unmapped: Collection[str],
 ) -> None:
     if hooks.check_constants is None:
         return
     constants = {rule.target: rule.value for rule in rules if not rule.paths}
-    filled = {rule.target for rule in rules if rule.paths or rule.value is not None or rule.default is not None}
+    empty = {*unmapped, *(name for name, origin in hooks.derived.items() if origin in unmapped)}
+    filled = {
+        rule.target
+        for rule in rules
+        if not empty.issuperset(rule.paths) or rule.value is not None or rule.default is not None
+    }
     for target, problem in hooks.check_constants(constants, filled, settings):
         raise ConfigurationError(f"{where}, target {target!r}: {problem}")

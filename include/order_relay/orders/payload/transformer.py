@@ -99,6 +99,7 @@ class Transformer:
             order_columns={*ORDER_COLUMNS, *targets},
             line_columns={*LINE_COLUMNS, *(rule.target for rule in self._reader.lines)},
             with_members={rule.target for rule in (*self._reader.orders, *self._reader.lines) if rule.has_members},
+            unmapped={*ORDER_COLUMNS}.difference(targets),
         )
         self._form = form
         self._items = ItemBuilder(form.amounts, charges, form.item_columns)
@@ -140,10 +141,13 @@ class Transformer:
                 return f"{rule.target}: {problem}"
         return ""
 
-    def transform(self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = ()) -> list[TransformResult]:
+    def transform(
+        self, documents: Sequence[dict[str, Any]], key_marks: Sequence[str] = (), historic: Sequence[bool] = ()
+    ) -> list[TransformResult]:
         """One result per document, in the same order. No document affects another.
 
         ``key_marks`` (one per document, or none) are appended to the order numbers in the destination keys.
+        ``historic`` (one per document, or none): whether a history import read it.
         """
         if not documents:
             return []
@@ -155,6 +159,7 @@ class Transformer:
         items = check_totals(canonical, self._reader)
         minor = {str(name): canonical.orders[name].tolist() for name in canonical.orders.columns}
         orders = derive_columns(canonical, minor, self.settings.key_prefix)
+        orders["historic"] = list(historic) or [False] * len(documents)
         refuse = partial(self._assembler.refuse, canonical)
         if self._hooks.derive_columns is not None:
             orders |= self._hooks.derive_columns(orders, self.settings, refuse)

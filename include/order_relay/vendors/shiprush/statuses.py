@@ -30,10 +30,11 @@ def status_of(state: str, *, shipped: str | None = None, cancelled: bool = False
     ``sent_as``: its status in the payload (READY, SHIPPED or CANCELLED). A shipped order is shipped even if it was
     cancelled too.
     """
-    if shipped == "shipped" or (state == "imported" and sent_as == "SHIPPED"):
+    to_be_shipped = state in _TO_BE_SHIPPED
+    if shipped == "shipped" or (to_be_shipped and sent_as == "SHIPPED"):
         return "shipped"
-    if cancelled or state in _CANCELLED or (state == "imported" and sent_as == "CANCELLED"):
+    if cancelled or state in _CANCELLED or (to_be_shipped and sent_as == "CANCELLED"):
         return "cancelled"
-    if state not in _TO_BE_SHIPPED:
+    if not to_be_shipped:
         return "on_hold"
     return "partly_shipped" if shipped else "ready_to_ship"

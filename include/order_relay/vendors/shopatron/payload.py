@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from order_relay.orders.mapping.converters import split_name
 from order_relay.orders.payload.hooks import OrderColumns, PayloadHooks, Refuse
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.shopatron.payload_checks import NEEDED, check_payload, read_status
-from order_relay.vendors.shopatron.transform import ShopatronTransform, is_public_ipv4
+from order_relay.vendors.shopatron.transform import STATUSES, ShopatronTransform, is_public_ipv4
 
 STATUS = "orderStatus"
+_STATUS_COLUMN = "fulfilment_status"
 
 DERIVED = {
     "bill_first": "bill_name",
@@ -22,11 +23,13 @@ DERIVED = {
     "ship_line1": "ship_address1",
     "ship_line2": "ship_address2",
     "ship_line3": "ship_address2",
+    "status_word": _STATUS_COLUMN,
+    "mail_customer": "historic",
 }
 
 
 def derive_columns(orders: OrderColumns, settings: ShopatronTransform, refuse: Refuse) -> dict[str, list[Any]]:
-    """First and last names, and the address lines of the recipient.
+    """First and last names, the address lines of the recipient, the order's own status, and whether it may be mailed.
 
     The OMS requires a last name: a company, or the other party, replaces a missing one. Orders without any name
     are refused.
@@ -53,7 +56,24 @@ def derive_columns(orders: OrderColumns, settings: ShopatronTransform, refuse: R
         if not any(of_order):
             problem = "and the company name are missing; enter one of them"
             refuse(row, "bill_name", "missing_field", problem)
+    columns["status_word"] = _own_statuses(orders[_STATUS_COLUMN], settings, refuse)
+    columns["mail_customer"] = [
+        settings.send_email and (settings.send_email_for_history or not historic) for historic in orders["historic"]
+    ]
     return columns | _recipient(orders, columns, settings.ship_to_name)
+
+
+def _own_statuses(given: Iterable[Any], settings: ShopatronTransform, refuse: Refuse) -> list[str | None]:
+    """The orders' own statuses as the account spells them; ``None`` without one. Unknown statuses are refused."""
+    found: list[str | None] = []
+    words = settings.status_values or {word: word for word in STATUSES}
+    for row, value in enumerate(given):
+        status = str(value).strip().upper() if value is not None else None
+        found.append(words.get(status) if status else None)
+        if status and status not in words:
+            problem = f"is not a status of the OMS. Known: {', '.join(words)}. Add a row to the code table of its rule"
+            refuse(row, _STATUS_COLUMN, "not_allowed", problem)
+    return found
 
 
 def _recipient(orders: OrderColumns, names: OrderColumns, placement: str) -> dict[str, list[Any]]:
@@ -96,7 +116,7 @@ def check_constants(
     address = constants.get("customerIP")
     if address is not None and not is_public_ipv4(str(address)):
         yield "customerIP", "must be a public IPv4 address, not an internal or reserved one"
-    status = read_status(constants, settings)
+    status = read_status(constants, settings) or settings.order_status  # of orders without a status of their own
     for needed in NEEDED.get(status, ()):
         if needed not in filled:
             yield (

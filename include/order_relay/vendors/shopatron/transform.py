@@ -71,6 +71,11 @@ class ShopatronTransform(TransformSettings):
         default="HI", min_length=1, max_length=20, description="Type of the payment when nothing is charged."
     )
     send_email: bool = Field(default=False, description="`true`: the OMS sends e-mail to the customers.")
+    send_email_for_history: bool = Field(
+        default=False,
+        description="`true`: also to those of orders that a history import read. Has no effect unless `send_email` is "
+        "`true`.",
+    )
     spread_unit: Literal["per_line", "per_unit"] = Field(
         default="per_line",
         description="Whether the OMS reads item shipping and tax per line or per unit. Not documented; find out with "
