@@ -126,6 +126,18 @@ def _statements(dialect: str, name: str, orders: int, start: datetime, destinati
         ),
         "UPDATE attempt SET oms_id = NULL WHERE submission_id IN (SELECT id FROM submission WHERE state <> 'imported')",
     ]
+    finished = {
+        "submission_id": "id",
+        "pipeline": "pipeline",
+        "received": "'SHIPPED'",
+        "reading": "'shipped'",
+        "cancelled": "'[]'",
+        "misses": "0",
+        "problem": "''",
+        **dict.fromkeys(("changed_at", "asked_at", "answered_at", "finished_at"), "imported_at"),
+    }
+    names, values = ", ".join(finished), ", ".join(finished.values())
+    found.append(f"INSERT INTO oms_status ({names}) SELECT {values} FROM submission WHERE state = 'imported'")
     batch = {
         "pipeline": f"'{name}'",
         "batch_id": "'b' || (i - 1)",

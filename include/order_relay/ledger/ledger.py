@@ -18,6 +18,9 @@ from order_relay.ledger.fulfilment.status_queries import Statuses
 from order_relay.ledger.fulfilment.status_reads import StatusReads
 from order_relay.ledger.fulfilment.status_refusals import StatusRefusals
 from order_relay.ledger.listing.order_list import ListedOrders
+from order_relay.ledger.oms.oms_questions import OmsQuestions
+from order_relay.ledger.oms.oms_status_counts import OmsStatusCounts
+from order_relay.ledger.oms.oms_statuses import OmsStatuses
 from order_relay.ledger.operators.activity import OperatorActivity
 from order_relay.ledger.operators.attention import Attention
 from order_relay.ledger.operators.bulk import BulkDecisions
@@ -59,7 +62,7 @@ class Ledger:
     Safe to use from several threads and, on one database, from several processes and machines.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database) -> None:  # noqa: PLR0915 - one line for each repository
         self.database = database
         self.runs = Runs(database)
         self.intake = Intake(database)
@@ -90,6 +93,9 @@ class Ledger:
         self.write_back_tasks = WriteBackTasks(database)
         self.offline_orders = OfflineOrders(database)
         self.shipments = Shipments(database)
+        self.oms_questions = OmsQuestions(database)
+        self.oms_statuses = OmsStatuses(database)
+        self.oms_status_counts = OmsStatusCounts(database)
         self.order_references = OrderReferences(database)
         self.status_history = StatusHistory(database)
         self.status_reads = StatusReads(database)

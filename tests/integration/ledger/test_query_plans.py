@@ -28,6 +28,7 @@ from order_relay.ledger.reporting import accounting
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import metadata
 from order_relay.orders.corrections.correctable_fields import FieldCorrection
+from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts import rules
 from order_relay.pipeline.order_view.order_view import order_view
@@ -41,16 +42,16 @@ CASE = named("supercat-shopatron")
 ORDERS = 20_000
 GROWING = frozenset(
     {"submission", "event", "attempt", "lookup", "refusal", "settlement", "batch", "run", "feedback", "shipment"}
-    | {"status_event", "status_order", "operator_action", "order_attention", "correction"}
+    | {"status_event", "status_order", "operator_action", "order_attention", "correction", "oms_status"}
 )
 """Tables that grow with history."""
 
-FILLED = frozenset({"submission", "event", "attempt"})
+FILLED = frozenset({"submission", "event", "attempt", "oms_status"})
 """Those that have rows here: PostgreSQL plans for the rows that it knows."""
 
 GROWING_INDEXES = frozenset(
     {"uq_submission_lineage", "ix_submission_oms_id", "ix_submission_imported", "ix_submission_confirmed"}
-    | {"ix_submission_reference", "ix_submission_base_number", "ix_submission_customer_po"}
+    | {"ix_submission_reference", "ix_submission_base_number", "ix_submission_customer_po", "ix_oms_status_finished"}
 )
 SMALL_INDEXES = {
     index.name
@@ -165,7 +166,29 @@ def _watch(ledger: Ledger, name: str, settings: Any) -> None:
     ledger.shipments.waiting(10)
     ledger.reconciliation.imported_between(name, now - timedelta(days=2), now)
     ledger.runs.latest()
+    _oms_statuses(ledger, name, now)
     _desk(ledger, name, now)
+
+
+def _oms_statuses(ledger: Ledger, name: str, now: datetime) -> None:
+    """What asking the destination about its orders asks of the ledger."""
+    ledger.oms_questions.enrol(name, first_days=30)
+    questions = ledger.oms_questions.due(name, 100)
+    assert len(questions) == 12
+    first, second, *_ = (one.submission_id for one in questions)
+    pace, ctx = AskingPace(), RunContext(name, "", "oms")
+    ledger.oms_statuses.record(ctx, {first: OmsOrder("CANCELED", OmsReading.CANCELLED)}, pace, now)
+    ledger.oms_statuses.record_unanswered({second: "HTTP 404"}, pace)
+    account = ledger.queries.find("N77")[0]["destination"] or "x"
+    ledger.oms_questions.make_due(account, "O77")
+    ledger.oms_questions.make_due(account, "", "K77")
+    ledger.oms_statuses.of(first)
+    counts = ledger.oms_status_counts
+    counts.open_counts(name)
+    counts.finished_since(name, now - timedelta(days=1))
+    counts.oldest_due(name)
+    counts.unanswered(name, now)
+    counts.with_reading(name, OmsReading.UNKNOWN, now)
 
 
 def _desk(ledger: Ledger, name: str, now: datetime) -> None:

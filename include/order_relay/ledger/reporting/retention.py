@@ -5,7 +5,8 @@ all of this holds:
 
 * It needs no further processing, and its acknowledgement is confirmed or not required.
 * No submission with its number or of its lineage is open, since a review would show it for comparison.
-* It is not partly shipped and has no open write-back step, since its lines are needed to count the parcels.
+* It is not partly shipped, has no open write-back step and is no longer asked about at its destination, since its
+  lines are needed to count the parcels.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from order_relay.ledger.fulfilment.shipments import PARTLY
+from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.operator_tables import correction, operator_action
 from order_relay.ledger.schema.predicates import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
 from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment
@@ -36,6 +38,7 @@ REMOVED_BODY = "(removed by retention)"
 
 _HALF_SHIPPED = sa.and_(sa.func.coalesce(submission.c.shipped, "") == PARTLY, submission.c.cancelled_at.is_(None))
 _FEEDBACK_IS_OPEN = sa.exists().where(feedback.c.submission_id == submission.c.id, feedback.c.state.in_(OPEN))
+_IS_ASKED_ABOUT = sa.exists().where(oms_status.c.submission_id == submission.c.id, oms_status.c.due_at.is_not(None))
 _SETTLED = sa.or_(
     sa.and_(
         SETTLED_FOR_GOOD,
@@ -44,6 +47,7 @@ _SETTLED = sa.or_(
         ~LINEAGE_IS_OPEN,
         ~_HALF_SHIPPED,
         ~_FEEDBACK_IS_OPEN,
+        ~_IS_ASKED_ABOUT,
     ),
     sa.and_(submission.c.state == State.SUPERSEDED, UNNAMED, submission.c.ack.is_(None)),
 )

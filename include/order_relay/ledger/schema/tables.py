@@ -31,6 +31,7 @@ pipeline = sa.Table(
     sa.Column("read_to", UtcTime),
     # watermark of the search for offline orders, which are only marked
     sa.Column("offline_to", UtcTime),
+    sa.Column("oms_to", UtcTime),  # orders imported until then have a row in ``oms_status``
     sa.UniqueConstraint("source_account", "destination_account", name="uq_pipeline_accounts"),
 )
 
@@ -135,7 +136,7 @@ submission = sa.Table(
     sa.Column("shipped_at", UtcTime),  # when the newest parcel left
     sa.Column("source_cancelled_at", UtcTime),  # when its source cancelled it after sending
     sa.Column("cancelled_at", UtcTime),  # when an operator confirmed that the order is cancelled at the destination
-    # the order number without the part that identifies the webshop; empty if the number has no such part
+    # the order number without the part that identifies the webshop, if it has one
     sa.Column("reference", sa.Text, nullable=False, server_default=sa.text("''")),
     # the order status in its payload (READY, SHIPPED, CANCELLED); empty if unknown
     sa.Column("sent_as", sa.Text, nullable=False, server_default=sa.text("''")),
@@ -213,7 +214,6 @@ submission = sa.Table(
     ),
     sqlite_autoincrement=True,  # an id is never reused, not even after the rows of a restored backup were removed
 )
-
 
 event = sa.Table(
     "event",

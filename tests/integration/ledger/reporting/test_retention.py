@@ -13,6 +13,7 @@ from order_relay.ledger.fulfilment.status_queries import OwnOrders, statuses_of
 from order_relay.ledger.reporting.retention import REMOVED_BODY
 from order_relay.ledger.schema.status_tables import status_event
 from order_relay.ledger.schema.tables import submission
+from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
 from order_relay.orders.messages import Acknowledgement, RunContext, SendOutcome
@@ -70,6 +71,16 @@ def test_changed_content_that_came_while_in_doubt_is_kept(ledger: Ledger, driver
     first = driver.last_batch
     driver.receive(offer("1", content_hash="other"))
     assert set(ledger.retention.required_rows(PIPELINE).raw) == {first, driver.last_batch}
+
+
+def test_orders_that_their_destination_is_asked_about_keep_their_lines(ledger: Ledger, driver: Any) -> None:
+    number = driver.imported("1")
+    confirm(ledger, driver)
+    ledger.oms_questions.enrol(PIPELINE, first_days=1)
+    assert ledger.retention.required_rows(PIPELINE).raw
+    shipped = OmsOrder("SHIPPED", OmsReading.SHIPPED)
+    ledger.oms_statuses.record(driver.ctx, {number: shipped}, AskingPace(), datetime.now(UTC))
+    assert ledger.retention.required_rows(PIPELINE).raw == {}
 
 
 @pytest.mark.parametrize("value", ["partly", "shipped"])

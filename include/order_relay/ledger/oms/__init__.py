@@ -1,0 +1,1 @@
+"""What became of imported orders at their destination: questions, statuses, counts."""
