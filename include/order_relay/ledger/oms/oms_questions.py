@@ -82,9 +82,9 @@ class OmsQuestions(Repository):
         mine = (oms_status.c.pipeline == name, oms_status.c.due_at <= until)
         first = sa.select(oms_status.c.submission_id, oms_status.c.due_at).where(*mine)
         chosen = first.order_by(oms_status.c.due_at, oms_status.c.submission_id).limit(limit).subquery()
-        columns = [submission.c[one] for one in ("id", "oms_id", "destination_key", "order_number")]
+        columns = [submission.c[one] for one in ("oms_id", "destination_key", "order_number")]
         query = (
-            sa.select(*columns, oms_status.c.reading, oms_status.c.received)
+            sa.select(chosen.c.submission_id, *columns, oms_status.c.reading, oms_status.c.received)
             .select_from(
                 chosen.join(submission, submission.c.id == chosen.c.submission_id).join(
                     oms_status, oms_status.c.submission_id == chosen.c.submission_id
@@ -92,7 +92,7 @@ class OmsQuestions(Repository):
             )
             .order_by(chosen.c.due_at, chosen.c.submission_id)
         )
-        return [OmsQuestion(*tuple(row), read_at=tx.now) for row in tx.run(query)]
+        return [OmsQuestion(**row, read_at=tx.now) for row in tx.run(query).mappings()]
 
     @writes
     def make_due(self, tx: Transaction, destination: str, oms_id: str, key: str = "") -> int | None:
@@ -134,13 +134,13 @@ def _first_row(number: int, name: str, now: datetime) -> dict[str, Any]:
 
 def _named(tx: Transaction, destination: str, oms_id: str, key: str) -> int | None:
     """The imported submission of a destination account with this id there, or with our key."""
-    ways = [("oms_id", oms_id), ("destination_key", key)]
-    for column, value in ways:
-        if not value:
-            continue
-        where = [submission.c[column] == value, submission.c.state == State.IMPORTED]
-        query = sa.select(submission.c.id).where(*where, submission.c.destination == destination).limit(1)
-        number: int | None = tx.run(query).scalar()
+    ways = (
+        (submission.c.oms_id == oms_id, unindexed(submission.c.destination) == destination) if oms_id else None,
+        (submission.c.destination_key == key, submission.c.destination == destination) if key else None,
+    )
+    for where in filter(None, ways):
+        imported = unindexed(submission.c.state) == State.IMPORTED
+        number: int | None = tx.run(sa.select(submission.c.id).where(*where, imported).limit(1)).scalar()
         if number is not None:
             return number
     return None

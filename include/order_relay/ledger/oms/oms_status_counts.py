@@ -5,6 +5,7 @@ Each reads only the orders that are still asked about, or those finished since a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ UNANSWERED = "unanswered"
 _NAMED = 20
 _TIME = oms_status.c.changed_at.type
 _IS_ASKED, _IS_UNANSWERED = sa.text(IS_ASKED), sa.text(IS_UNANSWERED)
+_COUNTED = sa.select(oms_status.c.reading, sa.func.count().label("number")).group_by(oms_status.c.reading)
 
 
 class OmsStatusCounts(Repository):
@@ -31,16 +33,14 @@ class OmsStatusCounts(Repository):
     @reads
     def open_counts(self, tx: Transaction, name: str) -> dict[str, int]:
         """Orders that are still asked about, by reading (empty: no answer yet)."""
-        query = sa.select(oms_status.c.reading, sa.func.count()).where(oms_status.c.pipeline == name, _IS_ASKED)
-        return {row[0]: row[1] for row in tx.run(query.group_by(oms_status.c.reading))}
+        query = _COUNTED.where(oms_status.c.pipeline == name, _IS_ASKED)
+        return {row.reading: row.number for row in tx.run(query)}
 
     @reads
     def finished_since(self, tx: Transaction, name: str, since: datetime) -> dict[str, int]:
         """Orders that were finished since a time, by reading."""
-        query = sa.select(oms_status.c.reading, sa.func.count()).where(
-            oms_status.c.pipeline == name, oms_status.c.finished_at >= since
-        )
-        return {row[0]: row[1] for row in tx.run(query.group_by(oms_status.c.reading))}
+        query = _COUNTED.where(oms_status.c.pipeline == name, oms_status.c.finished_at >= since)
+        return {row.reading: row.number for row in tx.run(query)}
 
     @reads
     def oldest_due(self, tx: Transaction, name: str) -> datetime | None:
@@ -64,9 +64,7 @@ class OmsStatusCounts(Repository):
         return _overdue(tx, reading, since, [*where, since <= before])
 
 
-def _overdue(
-    tx: Transaction, name: str, since: sa.ColumnElement[Any], where: list[sa.ColumnElement[bool]]
-) -> OverdueOrders | None:
+def _overdue(tx: Transaction, name: str, since: sa.ColumnElement[Any], where: Sequence[Any]) -> OverdueOrders | None:
     oldest = sa.func.min(since, type_=_TIME).label("oldest")
     found = tx.run(sa.select(sa.func.count().label("number"), oldest).select_from(oms_status).where(*where)).one()
     if not found.number:
