@@ -73,6 +73,7 @@ def full(driver):
     driver.ledger.validation.quarantine(driver.ctx, [(driver.work("3"), [ValidationIssue("bad", "/x", "is bad")])])
     driver.ledger.attention.assign({driver.row("1")["id"]: None}, "bob", "ann")
     driver.ledger.code_tables.put(driver.ctx, RowKey("ship_via", "UPS"), "U", "new")
+    driver.ledger.oms_questions.enrol(NAME, first_days=1)
     driver.ledger.saved_views.save("ann", "mine", "state=held")
     driver.ledger.runs.end(driver.ctx, {"n": 1})
     driver.ledger.alerts.record(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
