@@ -63,6 +63,9 @@ exists, else the files in the package.
 
 The environment variable `ORDER_RELAY_VENDORS` names folders of vendors that are not in the package, as absolute paths separated by `:`.
 [Add a vendor](adding-a-vendor.md#vendors-in-a-repository-of-your-own) says how they are kept.
+
+The environment variable `ORDER_RELAY_PRELOAD` = `1` lets the scheduler or the Celery worker import the engine once for all tasks; see
+[Deployment](deployment.md#the-time-of-a-run).
 """
 
 

@@ -159,7 +159,9 @@ def test_with_nothing_to_do_the_middle_is_skipped(make_world: Callable[..., Any]
     assert {task: run.tasks[task] for task in ("extract", "acknowledge", "report")} == dict.fromkeys(
         ("extract", "acknowledge", "report"), "success"
     )
-    assert {run.tasks[task] for task in ("validate", "dedupe", "transform", "load")} == {"skipped"}
+    middle = ("validate", "dedupe", "transform", "load")
+    assert {run.tasks[task] for task in middle} == {"skipped"}
+    assert {run.tries[task] for task in middle} == {0}, "skipped without a process of their own"
 
 
 def test_after_a_refused_login_no_further_request_is_made(make_world: Callable[..., Any]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowException
 
+from order_relay import measurements
 from order_relay.airflow import connections
 from order_relay.airflow.context.run_request import RunRequest, task_name
+from order_relay.airflow.telemetry.recording import engine_measured
 from order_relay.errors import OrderRelayError, SourceAuthError, redacted_trace
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.messages import RunContext
@@ -30,6 +33,7 @@ def open_wiring(pipeline: str, *, dry_run: bool = False, shadow: bool = False) -
     url, filesystem = connections.store_filesystem(connections.store_url())
     with (
         redacted_errors(),
+        measured(pipeline, trial=dry_run or shadow),
         Wiring.for_pipeline(
             pipeline,
             connections.connection,
@@ -41,6 +45,20 @@ def open_wiring(pipeline: str, *, dry_run: bool = False, shadow: bool = False) -
         ) as wiring,
     ):
         yield wiring
+
+
+@contextmanager
+def measured(name: str, *, trial: bool = False) -> Iterator[None]:
+    """What the engine measures meanwhile becomes metrics of a pipeline or status account, also if the task fails.
+
+    ``trial``: the ledger is a scratch copy, so its leases do not count.
+    """
+    measurements.take()  # measured before, for something else
+    try:
+        yield
+    finally:
+        found = measurements.take()
+        engine_measured(name, replace(found, leases_expired=0) if trial else found)
 
 
 @contextmanager

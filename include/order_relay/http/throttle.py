@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from order_relay import measurements
 from order_relay.backoff import backoff
 from order_relay.errors import ThrottledError
 
@@ -52,9 +53,12 @@ class _Slots:
             self._next = slot + 1.0 / self.rate
         return slot
 
-    def pause(self, until: float) -> None:
-        """No slot starts before this time."""
-        self.pause_until = max(self.pause_until, until)
+    def pause(self, seconds: float) -> float:
+        """No slot starts within this time. Returns the seconds that this adds to a pause in force."""
+        now = self._clock()
+        before = max(self.pause_until, now)
+        self.pause_until = max(self.pause_until, now + seconds)
+        return max(0.0, self.pause_until - before)
 
     @property
     def pausing(self) -> bool:
@@ -65,7 +69,8 @@ class _Slots:
 class Throttle:
     """Paces requests of any number of threads and lets all of them pause when the vendor throttles.
 
-    ``rate`` is requests per second (0: unlimited). A pause longer than ``max_wait_s`` is not waited for.
+    ``rate`` is requests per second (0: unlimited); ``name`` is the vendor's, for metrics. A pause longer than
+    ``max_wait_s`` is not waited for.
     """
 
     def __init__(
@@ -74,7 +79,10 @@ class Throttle:
         max_wait_s: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        name: str = "the source",
     ) -> None:
+        self._name = name
         self._max_wait_s = max_wait_s
         self._clock = clock
         self._sleep = sleep
@@ -95,13 +103,14 @@ class Throttle:
 
     def throttled(self, error: ThrottledError) -> None:
         """Start a pause for all threads. Raises ``error`` if it is longer than ``max_wait_s`` or one too many."""
+        measurements.throttled(self._name, with_time=error.wait_s is not None)
         with self._lock:
             if not self._slots.pausing:  # several requests in flight report the same throttling
                 self._consecutive += 1
             wait_s = backoff(FIRST_PAUSE_S, self._consecutive - 1, math.inf) if error.wait_s is None else error.wait_s
             if wait_s > self._max_wait_s or self._consecutive > MAX_CONSECUTIVE_THROTTLES:
                 raise error
-            self._slots.pause(self._clock() + wait_s)
+            measurements.paused(self._name, self._slots.pause(wait_s))
 
     def succeeded(self) -> None:
         """A response that was not a throttling one arrived."""
@@ -113,7 +122,7 @@ class AdaptiveThrottle:
 
     For vendors that do not publish their limits: each throttling pauses all workers and halves the rate, which then
     recovers slowly, so that a run settles just below the limit. ``rate`` is requests per second (0: unlimited);
-    ``name`` is the vendor's, for messages.
+    ``name`` is the vendor's, for messages and metrics.
     """
 
     def __init__(
@@ -160,17 +169,18 @@ class AdaptiveThrottle:
 
     def throttled(self, wait_s: float | None) -> float:
         """Pause all workers and halve the rate. Returns the pause in seconds: ``wait_s``, or one of our choice."""
+        measurements.throttled(self._name, with_time=wait_s is not None)
         now = self._clock()
         pause_s = wait_s if wait_s is not None else self._default_pause
         if not self._slots.pausing and now - self._halved_at >= 1.0:  # requests in flight report the same throttling
             self._halve(now)
             self._default_pause = min(self._default_pause * 2, MAX_PAUSE_S)
-        self._slots.pause(now + pause_s)
+        self.pause(pause_s)
         return pause_s
 
     def pause(self, wait_s: float) -> None:
         """Pause all workers and keep the rate: no request was refused."""
-        self._slots.pause(self._clock() + wait_s)
+        measurements.paused(self._name, self._slots.pause(wait_s))
 
     def _halve(self, now: float) -> None:
         slots = self._slots

@@ -2,8 +2,9 @@ import asyncio
 
 import pytest
 
+from order_relay import measurements
 from order_relay.errors import ThrottledError
-from order_relay.http.throttle import AdaptiveThrottle
+from order_relay.http.throttle import AdaptiveThrottle, Throttle
 
 
 class Clock:
@@ -103,3 +104,26 @@ def test_an_unlimited_session_becomes_limited_after_a_throttle_and_free_again(cl
 def test_a_long_line_at_a_low_rate_is_no_throttle(clock):
     limits = AdaptiveThrottle(0.1, clock)
     turns(limits, 30, max_wait_s=1)
+
+
+def test_answers_and_pauses_are_measured(clock):
+    """Several requests in flight report the same throttling: each answer counts, the pause counts once."""
+    measurements.take()
+    limits = AdaptiveThrottle(10, clock, name="OMS")
+    limits.throttled(5)
+    limits.throttled(5)
+    limits.throttled(None)
+    clock.now += 2
+    limits.throttled(5)
+    clock.now += 100
+    limits.pause(0.5)  # asked for without a refusal
+    source = Throttle(0, 60, clock, lambda _: None, name="shop")
+    source.throttled(ThrottledError("", 30))
+    with pytest.raises(ThrottledError):
+        source.throttled(ThrottledError("", 300))
+    found = measurements.take().throttling
+    assert dict(found["OMS"].answers) == {True: 3, False: 1}
+    assert list(found["OMS"].pauses_s) == [5, 2, 0.5]
+    assert dict(found["shop"].answers) == {True: 2}
+    assert list(found["shop"].pauses_s) == [30], "the longer one is not waited for"
+    assert measurements.take().throttling == {}

@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 XCom = dict[str, Any]
 
+NOTHING_TO_DO = "the source offers no orders, and none from earlier runs is ready or due"
+
 
 def extract(pipeline: str, context: Context) -> XCom:
     """Read the source, or the archive in a backfill, and record its orders in the ledger."""
@@ -74,6 +76,8 @@ def extract(pipeline: str, context: Context) -> XCom:
             work = run.has_work(manifest)
             done = {**manifest.as_xcom(), "work": int(work), "shadow": int(wiring.shadow), **clock.seconds()}
             stage_done("extract", pipeline, mode_of(request, shadow=wiring.shadow), done, ledger)
+    if not work:
+        log.info("%s: validate to load are skipped", NOTHING_TO_DO)
     return done
 
 
@@ -94,9 +98,9 @@ def _fetch_plan(run: PipelineRun, request: RunRequest) -> FetchPlan:
 
 
 def validate(pipeline: str, context: Context, batch: XCom) -> XCom:
-    """Check received orders. Skipped, with all tasks up to load, if there is nothing to do."""
+    """Check received orders. If there is nothing to do, this task runs only if somebody clears it, and skips itself."""
     if not batch.get("work", 1):
-        raise AirflowSkipException("the source offers no orders, and none from earlier runs is ready or due")
+        raise AirflowSkipException(NOTHING_TO_DO)
     request, clock = read_request(context), StageTimer()
     ctx = RunContext(pipeline, request.run)
     with open_run(pipeline, request, context) as wiring, wiring.ledger_for(ctx.run) as ledger:

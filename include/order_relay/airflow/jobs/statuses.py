@@ -15,7 +15,7 @@ from order_relay.airflow.assets import statuses_asset
 from order_relay.airflow.context.run_request import read_request
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.remote_files import open_file_server
-from order_relay.airflow.session import redacted_errors
+from order_relay.airflow.session import measured, redacted_errors
 from order_relay.ledger import Alert, migrate
 from order_relay.ledger.fulfilment.status_merge import StoredStatuses
 from order_relay.orders.messages import RunContext
@@ -45,6 +45,7 @@ def _open_account(account: str, context: Context) -> Iterator[tuple[StatusWiring
     migrate(ledger_url)
     with (
         redacted_errors(),
+        measured(account),
         StatusWiring(load_status(account), connections.connection, ledger_url, url, filesystem) as wiring,
     ):
         ctx = RunContext(account, read_request(context).run, ACTOR)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import Param, TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from order_relay.airflow.assets import orders_asset
 from order_relay.airflow.context.run_request import mapped_context
+
+IF_THERE_IS_WORK = ("validate", "dedupe", "transform", "load")
+"""Tasks that ``extract`` skips if there is nothing to do."""
 
 
 def order_params() -> dict[str, Param]:
@@ -53,7 +57,13 @@ def extract(pipeline: str) -> dict[str, Any]:
     """Read the orders that the source offers, archive them and record them in the ledger."""
     from order_relay.airflow.jobs import orders
 
-    return orders.extract(pipeline, get_current_context())
+    context = get_current_context()
+    done = orders.extract(pipeline, context)
+    if not done["work"]:
+        # A task that raises AirflowSkipException needs a process of its own; these never start.
+        context["ti"].xcom_push(key="return_value", value=done)
+        raise DownstreamTasksSkipped(tasks=list(IF_THERE_IS_WORK))  # type: ignore[no-untyped-call]
+    return done
 
 
 @task(multiple_outputs=False)

@@ -62,6 +62,24 @@ LEDGER_WRITE = Metric(
     ("pipeline", "stage"),
     "Duration of each durable transaction of a stage, including its commit.",
 )
+THROTTLE_ANSWERS = Metric(
+    "order_relay.throttle.answers",
+    MetricType.COUNTER,
+    ("pipeline", "vendor", "retry_after"),
+    "Answers with which a vendor asked to slow down. `retry_after`: `yes` if the answer said how long to wait.",
+)
+THROTTLE_PAUSE = Metric(
+    "order_relay.throttle.pause_ms",
+    MetricType.TIMING,
+    ("pipeline", "vendor"),
+    "Each pause before the next request that a vendor asked for; several answers about the same one count once.",
+)
+LEASES_EXPIRED = Metric(
+    "order_relay.leases.expired",
+    MetricType.COUNTER,
+    ("pipeline",),
+    "Orders that became in doubt because the worker that sent them died.",
+)
 ORDERS = Metric(
     "order_relay.orders",
     MetricType.GAUGE,

@@ -13,6 +13,7 @@ from opentelemetry import trace
 
 from order_relay.airflow.telemetry import catalogue
 from order_relay.airflow.telemetry.catalogue import Metric
+from order_relay.measurements import Measurements
 
 if TYPE_CHECKING:
     from order_relay.airflow.context.run_request import RunRequest
@@ -86,6 +87,18 @@ def pipeline_watched(
     for quantile, seconds in import_times.items():
         _gauge(catalogue.IMPORT_TIME, seconds, {**tags, "quantile": quantile})
     _gauge(catalogue.STOPPED, int(stopped), tags)
+
+
+def engine_measured(pipeline: str, found: Measurements) -> None:
+    """Record what the engine measured while a task worked on a pipeline."""
+    if found.leases_expired:
+        _incr(catalogue.LEASES_EXPIRED, found.leases_expired, {"pipeline": pipeline})
+    for vendor, throttling in found.throttling.items():
+        tags = {"pipeline": pipeline, "vendor": vendor}
+        for with_time, number in throttling.answers.items():
+            _incr(catalogue.THROTTLE_ANSWERS, number, {**tags, "retry_after": "yes" if with_time else "no"})
+        for seconds in throttling.pauses_s:
+            _timing(catalogue.THROTTLE_PAUSE, seconds * 1_000, tags)
 
 
 def alert_delivered(pipeline: str, kind: str) -> None:

@@ -93,7 +93,7 @@ class Transport:
         self._statuses = statuses
         self._client = client or self._server.open_client(connections=limits.parallel + 1)
         self._authorizer = open_authorizer(auth, server, self._client)
-        self._throttle = Throttle(limits.requests_per_s, limits.max_wait_s)
+        self._throttle = Throttle(limits.requests_per_s, limits.max_wait_s, name=server.name)
         self._hides: tuple[Grant | None, VendorClient] = (None, server)
         self.name = server.name
 

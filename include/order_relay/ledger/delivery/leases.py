@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from order_relay import measurements
 from order_relay.ledger.delivery.attempts import LEASE_EXPIRED
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import submission
@@ -18,9 +19,14 @@ from order_relay.orders.messages import RunContext
 class Leases(Repository):
     """Leases of the workers that send."""
 
-    @writes
-    def expire(self, tx: Transaction, ctx: RunContext, timeout_s: float) -> int:
+    def expire(self, ctx: RunContext, timeout_s: float) -> int:
         """Put submissions in doubt whose lease and time-out have passed (dead worker); returns their number."""
+        number = self._expire(ctx, timeout_s)
+        measurements.leases_expired(number)
+        return number
+
+    @writes
+    def _expire(self, tx: Transaction, ctx: RunContext, timeout_s: float) -> int:
         limit = tx.now - timedelta(seconds=timeout_s)
         ids = (
             tx.run(

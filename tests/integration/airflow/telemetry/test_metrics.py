@@ -8,6 +8,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from opentelemetry import metrics as otel
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
 
+from order_relay import measurements
+from order_relay.airflow.session import measured
 from order_relay.airflow.telemetry import recording
 from order_relay.airflow.telemetry.catalogue import METRICS, MetricType
 from order_relay.airflow.telemetry.measured_app import MeasuredApp
@@ -114,6 +117,10 @@ def record_everything() -> None:
         stopped=True,
     )
     recording.alert_delivered("p", "stuck")
+    measurements.throttled("OMS", with_time=True)
+    measurements.paused("OMS", 1.5)
+    measurements.leases_expired(2)
+    recording.engine_measured("p", measurements.take())
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 401, "headers": []})
@@ -149,6 +156,23 @@ def test_a_failed_run_and_a_failed_check_are_told_apart(receiver: Receiver) -> N
         recording.run_done("p", "live", RenderedReport("", "", {}, breaches), failed)
     results = {tags["result"]: value for tags, value in flush(receiver)["airflow.order_relay.runs"]}
     assert results == {"ok": 1, "failed": 1, "unbalanced": 1}
+
+
+def test_throttling_is_recorded_also_if_the_task_fails_and_leases_of_a_scratch_ledger_are_not(
+    receiver: Receiver,
+) -> None:
+    measurements.throttled("another pipeline's", with_time=True)
+    with suppress(ValueError), measured("p", trial=True):
+        measurements.throttled("OMS", with_time=False)
+        measurements.throttled("OMS", with_time=True)
+        measurements.leases_expired(1)
+        raise ValueError
+    found = flush(receiver)
+    assert sorted(found["airflow.order_relay.throttle.answers"], key=str) == [
+        ({"pipeline": "p", "vendor": "OMS", "retry_after": "no"}, 1),
+        ({"pipeline": "p", "vendor": "OMS", "retry_after": "yes"}, 1),
+    ]
+    assert "airflow.order_relay.leases.expired" not in found
 
 
 def test_the_span_of_a_task_names_pipeline_batch_and_counts() -> None:

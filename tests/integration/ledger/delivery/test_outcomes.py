@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from order_relay import measurements
 from order_relay.ledger import AttemptResult, LookupFinding
 from order_relay.ledger.delivery import claims, lookups
 from order_relay.orders.messages import SendOutcome, SendResult
@@ -163,10 +164,12 @@ def test_a_lease_that_is_over_means_doubt(driver):
     ids = driver.all_ready("1", "2")
     driver.claim(ids[0], lease_s=-10)
     driver.claim(ids[1], lease_s=30)
+    measurements.take()
     assert driver.ledger.leases.expire(driver.ctx, 60) == 0, "the request may still be answered"
     assert driver.ledger.leases.expire(driver.ctx, 5) == 1
     assert (driver.state("1"), driver.state("2")) == ("in_doubt", "sending")
     assert driver.ledger.lookups.due(NAME) == [ids[0]]
+    assert measurements.take().leases_expired == 1
 
 
 def test_a_worker_that_resumes_late_still_records_the_truth(driver):
