@@ -85,6 +85,7 @@ endif
 ifneq ($(wildcard tests/faults/prove.py),)
 prove: setup ## the long profile of the fault suite, as a table (PROVE='--minutes 30' bounds it)
 	@$(BIN)/python -m tests.faults.prove $(PROVE)
+	@ORDER_RELAY_LONG=1 $(BIN)/pytest -n 2 -m hypothesis tests/unit tests/vendors tests/integration/ledger
 	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/e2e/test_real_scheduler.py tests/integration/cli/test_new_vendor.py
 endif
 

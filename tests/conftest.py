@@ -41,6 +41,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names = getattr(item, "fixturenames", ())
         if "postgres_cluster" in names or (call and call.params.get("ledger_url") == "postgres"):
             item.add_marker("postgres")
+    speedups.fewer_examples(items)
+
+
+def pytest_collection_finish() -> None:
+    """The tests begin."""
+    speedups.collected()
 
 
 @pytest.fixture(autouse=True)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import ssl
+import sys
 import tempfile
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from order_relay.ledger.store import database
 
+LONG = bool(os.environ.get("ORDER_RELAY_LONG"))
+"""Whether this is the long profile: ``make prove``."""
+
 _make_engine = database.make_engine
 _first: dict[str, Engine] = {}
+_SETTINGS = "_hypothesis_internal_use_settings"  # which Hypothesis's own plugin for pytest changes too
 
 
 def settle() -> None:
@@ -27,6 +35,14 @@ def settle() -> None:
     # Each HTTP client reads the certificates anew, which costs as much as forty requests; here all speak plain HTTP.
     ssl.create_default_context = lru_cache(ssl.create_default_context)  # type: ignore[assignment]
     database.make_engine = _engine_with_shared_statements
+    gc.disable()  # until the tests are collected
+
+
+def collected() -> None:
+    """What was collected stays until the end: garbage is sought elsewhere, and less often than Python does."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 def memory() -> str | None:
@@ -42,3 +58,16 @@ def _engine_with_shared_statements(url: URL) -> Engine:
     if getattr(first.dialect, "server_version_info", None) is not None:
         engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
     return engine
+
+
+def fewer_examples(items: Iterable[pytest.Item]) -> None:
+    """A quarter of the examples of property tests, at least 20; all of them in the long profile."""
+    if LONG or "hypothesis" not in sys.modules:
+        return
+    from hypothesis import is_hypothesis_test, settings
+
+    tests = {getattr(item.obj, "__func__", item.obj) for item in items if isinstance(item, pytest.Function)}
+    for test in filter(is_hypothesis_test, tests):
+        full: settings = getattr(test, _SETTINGS)
+        few = min(full.max_examples, max(20, full.max_examples // 4))
+        setattr(test, _SETTINGS, settings(full, max_examples=few))

@@ -12,15 +12,17 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from order_relay.desk.access import Configurator, Operator, Principal, Revealer, Viewer
+from order_relay.desk.deployment import DeskDeployment
 from order_relay.desk.rendering import done, render
 from order_relay.desk.security import HEADERS
+from order_relay.desk.web_app import create_app
 from order_relay.errors import (
     ConcurrentUpdateError,
     ConfigurationError,
     IllegalTransitionError,
     TransientError,
 )
-from tests.support.desk import ADMIN, OWN_PAGE, VIEWER, desk_app, desk_client
+from tests.support.desk import ADMIN, OWN_PAGE, VIEWER, FixedAccess, FixedHost, FixedParts, desk_client
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +36,7 @@ ERRORS = {
 
 
 def with_pages(user: Principal | None = ADMIN) -> FastAPI:
-    app = desk_app(user=user)
+    app = create_app(DeskDeployment(FixedParts(), FixedHost()), FixedAccess(user))
 
     @app.get("/test/page")
     async def page(request: Request, user: Viewer) -> Response:
