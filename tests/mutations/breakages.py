@@ -203,10 +203,10 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "move without comparing the revision",
         "ledger/submissions/transitions.py",
-        '            which, submission.c.state == sa.bindparam("b_state"), submission.c.revision == sa.bindparam("b_revision")\n',
+        '            which, state == sa.bindparam("b_state", type_=sa.Text), submission.c.revision == sa.bindparam("b_revision")\n',
         (
             "            which,\n"
-            '            submission.c.state == sa.bindparam("b_state"),\n'
+            '            state == sa.bindparam("b_state", type_=sa.Text),\n'
             '            submission.c.revision <= sa.bindparam("b_revision") + 9,\n'
         ),
         (

@@ -25,11 +25,12 @@ from order_relay.ledger.operators.attention import AttentionGroup
 from order_relay.ledger.operators.attention_sources import KINDS, PARCEL, AttentionRules
 from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.reporting import accounting
+from order_relay.ledger.schema.records import AttemptResult
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import metadata
 from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
-from order_relay.orders.messages import RunContext
+from order_relay.orders.messages import RunContext, SendOutcome, SendResult
 from order_relay.pipeline.alerts import rules
 from order_relay.pipeline.order_view.order_view import order_view
 from order_relay_sandbox import serve_in_thread
@@ -310,3 +311,30 @@ def test_no_statement_reads_the_past(ledger_url: str, tmp_path: Path, monkeypatc
     assert len(statements) > 100
     found = _planned(ledger_url, statements)
     assert found == {}, "\n\n".join(f"{statement}\n{lines}" for statement, lines in found.items())
+
+
+def test_old_statistics_do_not_let_sending_read_what_was_sent(postgres_url: str) -> None:
+    """A long run sends more orders than PostgreSQL's statistics know of."""
+    name = CASE.pipeline
+    write_past(postgres_url, name, 2_000, source="s", destination="d")
+    ledger = Ledger.open(postgres_url)
+    with ledger.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("UPDATE submission SET state = 'ready'")
+        conn.exec_driver_sql("VACUUM FULL ANALYZE")
+        conn.exec_driver_sql("UPDATE submission SET state = 'imported' WHERE id > 40")
+    ctx, ids = RunContext(name, "r1"), range(1, 41)
+    with collected() as statements:
+        claims = ledger.claims.claim(ctx, ids, "me", 30.0)
+        imported = SendResult(SendOutcome.IMPORTED, status=200, oms_id="1")
+        ledger.outcomes.record(ctx, [AttemptResult(claim.id, claim.attempt, imported) for claim in claims.values()])
+    assert len(claims) == 40
+    asked = {statement: values for statement, values in statements.items() if "b_ids" in values or "ids" in values}
+    assert len(asked) >= 6
+    with ledger.database.engine.connect() as conn:
+        conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plans = [conn.exec_driver_sql(f"EXPLAIN (COSTS off) {one}", values).scalars() for one, values in asked.items()]
+        used = {
+            index for plan in plans for index in re.findall(r"(?:using|on) (\w+x_\w+|[pu][kq]_\w+)", "\n".join(plan))
+        }
+    ledger.close()
+    assert used <= {"pk_submission", "pk_attempt", "ix_event_submission", "ix_submission_lineage"}

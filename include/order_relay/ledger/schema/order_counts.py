@@ -24,7 +24,6 @@ from order_relay.ledger.store.migrations.versions.v0022_order_trends import (
     Rows,
     acknowledged,
     assisted,
-    event,
     import_times,
     order,
     rows,
@@ -81,7 +80,7 @@ def _counting(*parts: Rows) -> sa.Insert:
 
 
 _THESE = among(order.c.id, "b_ids")
-_ASSISTED = assisted(_THESE, of=among(event.c.submission_id, "b_ids"))
+_ASSISTED = assisted(_THESE, few=True)
 _STOPPED = _counting(rows(order.c.changed_at, order.c.state, _THESE))
 _SETTLED = _counting(settled(_THESE))
 _ENTERED = {

@@ -248,10 +248,13 @@ def _update_statement(
     if unsent:
         sets["destination_key"] = sa.case((submission.c.attempt > 0, submission.c.destination_key), else_=sa.null())
     which = among(submission.c.id, "b_ids") if alike else submission.c.id == sa.bindparam("b_id")
+    # an expression, since PostgreSQL would read all orders at the destination by the index of their lineages where its
+    # statistics are from before they were sent
+    state = sa.func.coalesce(submission.c.state, sa.literal_column("''"))
     return (
         submission.update()
         .where(
-            which, submission.c.state == sa.bindparam("b_state"), submission.c.revision == sa.bindparam("b_revision")
+            which, state == sa.bindparam("b_state", type_=sa.Text), submission.c.revision == sa.bindparam("b_revision")
         )
         .values(sets)
     )

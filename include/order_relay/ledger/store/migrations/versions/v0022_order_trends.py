@@ -62,7 +62,7 @@ def text(value: str) -> sa.ColumnElement[str]:
     return sa.literal_column(f"'{value}'", sa.Text)
 
 
-_NONE, _ANY = text(""), sa.true()
+_NONE = text("")
 
 
 def rows(at: Any, kind: Any, *where: Any, reason: Any = _NONE) -> Rows:
@@ -112,25 +112,29 @@ def import_times(*where: Any) -> Rows:
     """
     began = sa.func.coalesce(order.c.submitted_at, order.c.first_offered_at)
     seconds = sa.extract("epoch", order.c.imported_at) - sa.extract("epoch", began)
-    chosen = (order.c.state == text("imported"), order.c.imported_at.is_not(None), *where)
-    each = sa.select(order.c.pipeline, order.c.imported_at, seconds.label("seconds")).where(*chosen)
-    once = each.offset(0).subquery()  # the offset: SQLite would compute the seconds again for each bound
+    each = sa.select(order.c.pipeline, order.c.state, order.c.imported_at, seconds.label("seconds")).where(*where)
+    # the offset: SQLite would compute the seconds again for each bound, and PostgreSQL would read all imported orders
+    # by their index where it expects few
+    once = each.offset(0).subquery()
     bound = sa.case(
         *((once.c.seconds < sa.literal_column(str(limit)), text(str(limit))) for limit in BOUNDS), else_=text(BEYOND)
     )
     return sa.select(
         once.c.pipeline, once.c.imported_at.label("at"), text("import_time").label("kind"), bound.label("reason")
-    )
+    ).where(once.c.state == text("imported"), once.c.imported_at.is_not(None))
 
 
-def assisted(*where: Any, of: Any = _ANY) -> Rows:
-    """Imported and discarded orders that needed an operator. ``of``: restricts their events.
+def assisted(*where: Any, few: bool = False) -> Rows:
+    """Imported and discarded orders that needed an operator. ``few``: each order's events are looked up; otherwise the
+    orders are joined with all events.
 
     These were quarantined, rejected or held at least once, or have a transition outside of any run, which is the
     decision of an operator. The orders of a baseline do not count: they are discarded by a run.
     """
-    stops = sa.or_(event.c.to_state.in_(_STOPS), event.c.run == _NONE)
-    needed = order.c.id.in_(sa.select(event.c.submission_id).where(_MOVES, stops, of))
+    stops = sa.select(event.c.submission_id).where(_MOVES, sa.or_(event.c.to_state.in_(_STOPS), event.c.run == _NONE))
+    # of a scalar subquery PostgreSQL makes no join, which could read all events once for each order
+    first = stops.where(event.c.submission_id == order.c.id).limit(1).scalar_subquery()
+    needed = first.is_not(None) if few else order.c.id.in_(stops)
     at = sa.func.coalesce(order.c.imported_at, order.c.changed_at)
     return rows(at, text("assisted"), order.c.state.in_(["imported", "discarded"]), needed, *where)
 
