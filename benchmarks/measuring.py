@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 
+import psutil
+
 
 def cpu_seconds() -> float:
     """User and system time of this process and its finished children, in seconds."""
@@ -16,3 +18,16 @@ def cpu_seconds() -> float:
 def peak_kib() -> int:
     """Peak resident memory of this process, in KiB (the unit on Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """User and system time of another process and its children, finished or not: a database server's."""
+    parent = psutil.Process(pid)
+    total = 0.0
+    for process in (parent, *parent.children(recursive=True)):
+        try:
+            used = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += used.user + used.system + used.children_user + used.children_system
+    return total

@@ -535,7 +535,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         "restored ledger believed",
-        "ledger/backups.py",
+        "ledger/backups/restore.py",
         "        runs.mark_unverified(tx, name)\n",
         "        pass\n",
         ("tests/faults/cli/test_operator_changes.py::test_a_restored_ledger_doubles_nothing_of_the_runs_in_between",),

@@ -50,12 +50,15 @@ def _server_user() -> dict[str, object]:
 
 
 class Cluster:
-    """A private PostgreSQL cluster under ``home`` (made for it, removed with it), reached by a unix socket only."""
+    """A private PostgreSQL cluster under ``home`` (made for it, removed with it), reached by a unix socket only.
 
-    def __init__(self, programs: Path) -> None:
+    In memory, where there is room, unless a folder is given.
+    """
+
+    def __init__(self, programs: Path, folder: Path | None = None) -> None:
         self._programs = programs
         # the socket's path must be short, so not pytest's own folders
-        self.home = Path(tempfile.mkdtemp(prefix="order-relay-pg-", dir=quicker.memory()))
+        self.home = Path(tempfile.mkdtemp(prefix="order-relay-pg-", dir=folder or quicker.memory()))
         self._as_user = _server_user()
         if "user" in self._as_user:
             os.chown(self.home, int(str(self._as_user["user"])), int(str(self._as_user["group"])))
@@ -85,6 +88,10 @@ class Cluster:
     def restart(self) -> None:
         """As an administrator would in the middle of a load: open connections break."""
         self._run("pg_ctl", "-D", str(self.home / "data"), "-w", "-m", "fast", "-l", str(self.home / "log"), "restart")
+
+    def pid(self) -> int:
+        """The server's process."""
+        return int((self.home / "data" / "postmaster.pid").read_text().splitlines()[0])
 
     def url(self, database: str) -> str:
         """The database's URL for SQLAlchemy."""

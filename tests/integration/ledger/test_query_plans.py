@@ -27,7 +27,6 @@ from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.reporting import accounting
 from order_relay.ledger.schema.records import AttemptResult
 from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import metadata
 from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.messages import RunContext, SendOutcome, SendResult
@@ -38,47 +37,12 @@ from tests.support import engine as engines
 from tests.support.command_line import call
 from tests.support.faults.cases import named
 from tests.support.past_orders import write_past
+from tests.support.query_plans import SMALL_INDEXES, is_permitted, sqlite_scans
 
 CASE = named("supercat-shopatron")
 ORDERS = 20_000
-GROWING = frozenset(
-    {"submission", "event", "attempt", "lookup", "refusal", "settlement", "batch", "run", "feedback", "shipment"}
-    | {"status_event", "status_order", "operator_action", "order_attention", "correction", "oms_status"}
-)
-"""Tables that grow with history."""
-
 FILLED = frozenset({"submission", "event", "attempt", "oms_status"})
 """Those that have rows here: PostgreSQL plans for the rows that it knows."""
-
-GROWING_INDEXES = frozenset(
-    {"uq_submission_lineage", "ix_submission_oms_id", "ix_submission_imported", "ix_submission_confirmed"}
-    | {"ix_submission_reference", "ix_submission_base_number", "ix_submission_customer_po", "ix_oms_status_finished"}
-)
-SMALL_INDEXES = {
-    index.name
-    for table in metadata.tables.values()
-    for index in table.indexes
-    if index.dialect_options["sqlite"]["where"] is not None and index.name not in GROWING_INDEXES
-}
-"""Partial indexes of what is open, or of the newest of each pipeline: reading one of them whole is no scan."""
-
-_ONE_PER_PIPELINE = re.compile(r"\((pipeline|destination|account)=\?\)$")
-
-READS_ALL: Mapping[str, str] = {
-    r"^SELECT EXISTS \(SELECT \* \nFROM submission \nWHERE submission.pipeline = \S+\)": "stops at the first row",
-    r"FROM run \nWHERE .* ORDER BY run.started_at DESC\n LIMIT": "stops after the newest rows",
-    r"FROM shipment ORDER BY shipment.id DESC\s+LIMIT": "stops after the newest rows",
-    r"FROM batch \nWHERE batch.pipeline = \S+ ORDER BY batch.fetched_at, ": "`report` compares the archived batches",
-    r"^SELECT batch.batch_id, batch.fetched_at \n": "retention, daily: one row per batch",
-    r"^SELECT run.run, run.started_at \n": "retention, daily: one row per run",
-    r"NOT \(\(submission.state IN": "retention, daily: which archived rows open orders need",
-    r"AS counted GROUP BY counted.kind, counted.reason$": "`report`, `reconcile`: the maintained counts",
-    r"AS value \nFROM submission \nWHERE submission.pipeline = \S+ ORDER BY \S+ \w+, submission.id \w+\n LIMIT": (
-        "the list of orders: stops after the rows of a page"
-    ),
-    r"FROM status_order ORDER BY coalesce\(": "`statuses` without a number lists the last changes",
-}
-"""Statements that may read everything, as regular expressions: why."""
 
 
 @contextmanager
@@ -101,20 +65,8 @@ def collected() -> Iterator[dict[str, Any]]:
 
 
 def _sqlite_scans(conn: Connection, statement: str, values: Any) -> list[str]:
-    names = {alias: table for table, alias in re.findall(r"(\w+) AS (\w+)", statement)}
-    found = []
-    for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values):
-        line = str(row[-1])
-        word, name = (*line.split(), "")[:2]
-        if names.get(name, name) not in GROWING:
-            continue
-        index = re.search(r"INDEX (\w+)", line)
-        by_state = "ix_submission_state (pipeline=? AND state=?)" in line
-        settled = by_state and (name == "winner" or "source_cancelled_at IS NOT NULL" in statement)
-        whole = word == "SCAN" or _ONE_PER_PIPELINE.search(line) or settled
-        if whole and not (index and index[1] in SMALL_INDEXES):
-            found.append(line)
-    return found
+    rows = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+    return sqlite_scans([str(row[-1]) for row in rows], statement)
 
 
 def _postgres_scans(conn: Connection, statement: str, values: Any) -> list[str]:
@@ -144,7 +96,7 @@ def _planned(url: str, statements: Mapping[str, Any]) -> dict[str, list[str]]:
         with engine.connect() as conn:
             lines = scans(conn, statement, values)
             conn.rollback()
-        if lines and not any(re.search(part, statement, re.DOTALL) for part in READS_ALL):
+        if lines and not is_permitted(statement):
             found[statement] = lines
     engine.dispose()
     return found

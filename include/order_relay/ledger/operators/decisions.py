@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError
 from order_relay.ledger.operators.held_groups import HeldGroup, held_groups
 from order_relay.ledger.operators.shown import ShownRevisions
+from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import lookup, settlement, submission
 from order_relay.ledger.store.column_types import among
@@ -110,9 +111,8 @@ class Decisions(Repository):
         exactly one submission of this number is in doubt, and if ``oms_id`` belongs to another order;
         ``ConcurrentUpdateError`` if the order is in doubt because of another attempt than the one shown.
         """
-        where = [submission.c.order_number == number, submission.c.state == State.IN_DOUBT]
-        if pipeline is not None:
-            where.append(submission.c.pipeline == pipeline)
+        mine = IN_ANY_PIPELINE if pipeline is None else submission.c.pipeline == pipeline
+        where = (mine, submission.c.order_number == number, submission.c.state == State.IN_DOUBT)
         ids = tx.run(sa.select(submission.c.id).where(*where)).scalars().all()
         rows = [
             row for row in lock(tx, ids, *_NEEDED, "attempt", "destination", "absences") if row.state == State.IN_DOUBT

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from order_relay import COMMAND
+from order_relay.ledger.reporting.count_check import COUNTED, Counts, maintained, wrong_counts
 from order_relay.ledger.schema.listed_rows import ClosedBatch, OrderCounts
 from order_relay.ledger.schema.order_counts import ACKNOWLEDGED, CURRENT, order_count
 from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE, of_pipeline
@@ -18,33 +19,32 @@ from order_relay.ledger.schema.states import OPEN, State
 from order_relay.ledger.schema.tables import attempt, batch, event, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
-from order_relay.ledger.store.migrations.versions.v0022_order_trends import DEFINITIONS, count_again, order
+from order_relay.ledger.store.migrations.versions.v0022_order_trends import count_again
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.write_back.acknowledgements import premature
 from order_relay.orders.notes import notes_from_json
 
 Scope = list[sa.ColumnElement[bool]]
-Counts = Counter[tuple[str, str]]
-"""By state and reason; acknowledgements under ``(ACKNOWLEDGED, "")``."""
-
 _other = submission.alias("other")
 _SHOWN = 5  # ids named per violation
 
 
 PORTION = 20_000
-"""Submissions checked in one snapshot by the check of a whole ledger."""
+"""Submissions that a statement reads in the check of a whole ledger."""
 
 
 @dataclass(frozen=True)
 class CheckProgress:
-    """How far the check of a whole pipeline or ledger came: to the ledger id ``to``.
+    """How far the check of a whole pipeline or ledger came: to the ledger id ``to``, then ``compared`` of ``COUNTED``.
 
-    ``found``: by violated rule, the number of submissions and the first ids.
+    ``found``: by violated rule, the number of submissions and the first ids. ``wrong``: maintained counts that differ.
     """
 
     to: int = 0
     found: Mapping[str, tuple[int, list[int]]] = field(default_factory=dict)
+    compared: int = 0
+    wrong: list[str] = field(default_factory=list)
 
     def plus(self, to: int, more: Mapping[str, list[int]]) -> CheckProgress:
         """The progress after another portion."""
@@ -52,14 +52,17 @@ class CheckProgress:
         for what, ids in more.items():
             number, first = found.get(what, (0, []))
             found[what] = (number + len(ids), [*first, *ids][:_SHOWN])
-        return CheckProgress(to, found)
+        return replace(self, to=to, found=found)
 
     def texts(self) -> list[str]:
         """One line for each violated rule."""
-        return [
+        lines = [
             f"{number} submissions: {what} (ledger ids {', '.join(map(str, ids))}{', ...' if number > _SHOWN else ''})"
             for what, (number, ids) in self.found.items()
         ]
+        if self.wrong:
+            lines.append(f"the maintained counts are wrong ({'; '.join(self.wrong)}). Run {COMMAND} ledger recount")
+        return lines
 
 
 NOT_BEGUN = CheckProgress()
@@ -76,7 +79,7 @@ class Accounting(Repository):
         """
         if run is None:
             named = IN_ANY_PIPELINE if name is None else submission.c.pipeline == name
-            kept = _maintained(tx, name, order_count.c.kind.in_(CURRENT))
+            kept = maintained(tx, name, order_count.c.kind.in_(CURRENT))
             return _order_counts(kept + _by_reason(tx, [named, submission.c.state.in_(OPEN)]))
         where = _scope(tx, name, run)
         return {**_order_counts(_actual(tx, where)), "notes": _notes(tx, where)}
@@ -109,15 +112,19 @@ class Accounting(Repository):
         """What breaks the accounting check, as far as the ledger alone shows it; empty if the check passes.
 
         With ``run``: of the submissions that this run changed, so that the cost depends on the run's work. Without, of
-        the whole pipeline or ledger, in portions of ``PORTION`` submissions: no snapshot is held for long, ``save``
-        gets the progress after each, and a check that was interrupted resumes from its ``progress``.
+        the whole pipeline or ledger, in portions of ``PORTION`` submissions, and then the maintained counts, one kind
+        after another: no snapshot is held for long, ``save`` gets the progress after each, and a check that was
+        interrupted resumes from its ``progress``.
         """
         if run is not None:
             return self._violations_of_run(name, run).texts()
         while progress.to < self._newest_id():
             progress = self._check_portion(name, progress)
             save(progress)
-        return [*progress.texts(), *self._wrong_counts(name)]
+        while progress.compared < len(COUNTED):
+            progress = self._compare_counts(name, progress)
+            save(progress)
+        return progress.texts()
 
     @reads
     def _violations_of_run(self, tx: Transaction, name: str | None, run: str) -> CheckProgress:
@@ -134,8 +141,9 @@ class Accounting(Repository):
         return int(tx.run(sa.select(sa.func.max(submission.c.id))).scalar() or 0)
 
     @reads
-    def _wrong_counts(self, tx: Transaction, name: str | None) -> list[str]:
-        return _wrong_counts(tx, name)
+    def _compare_counts(self, tx: Transaction, name: str | None, progress: CheckProgress) -> CheckProgress:
+        wrong = [*progress.wrong, *wrong_counts(tx, name, progress.compared, PORTION)]
+        return replace(progress, compared=progress.compared + 1, wrong=wrong)
 
     @writes
     def recount(self, tx: Transaction) -> None:
@@ -212,29 +220,6 @@ def _actual(tx: Transaction, where: Scope) -> Counts:
     """Counted from the submissions."""
     confirmed = sa.select(sa.func.count()).select_from(submission).where(*where, submission.c.ack == "confirmed")
     return _by_reason(tx, where) + Counter({(ACKNOWLEDGED, ""): tx.run(confirmed).scalar_one()})
-
-
-def _maintained(tx: Transaction, name: str | None, *which: sa.ColumnElement[bool]) -> Counts:
-    """The sums of the maintained counts, by kind and reason."""
-    where = which if name is None else (order_count.c.pipeline == name, *which)
-    query = (
-        sa.select(order_count.c.kind, order_count.c.reason, sa.func.sum(order_count.c.n).label("n"))
-        .where(*where)
-        .group_by(order_count.c.kind, order_count.c.reason)
-    )
-    return Counter({(row.kind, row.reason): int(row.n) for row in tx.run(query)})
-
-
-def _wrong_counts(tx: Transaction, name: str | None) -> list[str]:
-    """Where the maintained counts differ from the orders and their history."""
-    kept, actual = _maintained(tx, name), Counts()
-    for definition in DEFINITIONS:
-        each = definition(*([] if name is None else [order.c.pipeline == name])).subquery("counted")
-        groups = sa.select(each.c.kind, each.c.reason, sa.func.count().label("n")).group_by(each.c.kind, each.c.reason)
-        actual += Counter({(row.kind, row.reason): row.n for row in tx.run(groups)})
-    wrong = sorted(key for key in kept.keys() | actual.keys() if kept[key] != actual[key])
-    shown = [f"{' '.join(filter(None, key))}: {kept[key]}, counted {actual[key]}" for key in wrong]
-    return [f"the maintained counts are wrong ({'; '.join(shown)}). Run {COMMAND} ledger recount"] if shown else []
 
 
 def _order_counts(found: Counts) -> OrderCounts:

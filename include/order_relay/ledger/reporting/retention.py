@@ -12,15 +12,17 @@ all of this holds:
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from order_relay.iteration import batched
 from order_relay.ledger.fulfilment.shipments import PARTLY
 from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.operator_tables import correction, operator_action
-from order_relay.ledger.schema.predicates import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD
+from order_relay.ledger.schema.predicates import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD, of_pipeline
 from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.status_tables import status_event, status_order
@@ -32,6 +34,10 @@ from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import load_json
 from order_relay.ledger.submissions.unidentified_orders import UNNAMED
 from order_relay.ledger.write_back.feedback import OPEN
+
+PORTION = 20_000
+"""Submissions, or orders of a status account, that a statement reads: which ones are settled depends on others, so that
+retention looks at all, once a day."""
 
 REMOVED_BODY = "(removed by retention)"
 """Replaces an answer that was removed."""
@@ -75,11 +81,21 @@ class RequiredRows:
 class Retention(Repository):
     """Finds data that may be removed, and removes it."""
 
-    @reads
-    def required_rows(self, tx: Transaction, name: str) -> RequiredRows:
-        """Archive rows that the open orders of a pipeline need, in one snapshot."""
+    def required_rows(self, name: str) -> RequiredRows:
+        """Archive rows that the open orders of a pipeline need."""
         found = RequiredRows()
-        open_ones = sa.and_(submission.c.pipeline == name, sa.not_(_SETTLED))
+        for first in range(0, self._newest_id(), PORTION):
+            self._required_rows(name, first, found)
+        return found
+
+    @reads
+    def _newest_id(self, tx: Transaction) -> int:
+        return int(tx.run(sa.select(sa.func.max(submission.c.id))).scalar() or 0)
+
+    @reads
+    def _required_rows(self, tx: Transaction, name: str, first: int, found: RequiredRows) -> None:
+        """Add the archive rows that the open orders of one portion need, in one snapshot."""
+        open_ones = sa.and_(*_portion(name, first), sa.not_(_SETTLED))
         for row in tx.run(
             sa.select(
                 submission.c.batch_id,
@@ -102,7 +118,6 @@ class Retention(Repository):
             .where(open_ones)
         ):
             found.payloads[row.payload_name].add(row.payload_row)
-        return found
 
     @reads
     def batch_fetch_times(self, tx: Transaction, name: str) -> dict[str, datetime]:
@@ -120,15 +135,31 @@ class Retention(Repository):
             for row in tx.run(sa.select(run.c.run, run.c.started_at).where(run.c.pipeline == name))
         }
 
-    @reads
-    def with_personal_data(self, tx: Transaction, name: str, before: datetime) -> list[int]:
+    def with_personal_data(self, name: str, before: datetime) -> list[int]:
         """The ids of the settled submissions that ``remove_personal_data`` would change."""
-        return with_personal_data(tx, name, before)
+        portions = range(0, self._newest_id(), PORTION)
+        return [number for first in portions for number in self._with_personal_data(name, before, first)]
+
+    @reads
+    def _with_personal_data(self, tx: Transaction, name: str, before: datetime, first: int) -> list[int]:
+        return with_personal_data(tx, before, _portion(name, first))
+
+    def remove_personal_data(self, name: str, before: datetime, limit: int) -> int:
+        """Remove the data found by ``with_personal_data``, of at most ``limit`` submissions per transaction; returns
+        the number of submissions. It is looked for without holding up writers.
+        """
+        removed = 0
+        for first in range(0, self._newest_id(), PORTION):
+            for ids in batched(self._with_personal_data(name, before, first), limit):
+                removed += self._remove_personal_data(before, ids)
+        self._remove_parcel_texts(before)
+        return removed
 
     @writes
-    def remove_personal_data(self, tx: Transaction, name: str, before: datetime, limit: int) -> int:
-        """Remove the data found by ``with_personal_data`` from at most ``limit`` submissions; returns their number."""
-        keys = {"ids": with_personal_data(tx, name, before, limit)}
+    def _remove_personal_data(self, tx: Transaction, before: datetime, found: Sequence[int]) -> int:
+        """Remove it from those of the submissions that still have it and are still settled."""
+        ids = with_personal_data(tx, before, [among(submission.c.id, "found", found)])
+        keys = {"ids": ids}
         tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
         answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
         tx.run(answers.values(body=REMOVED_BODY, remark=""), keys)
@@ -140,29 +171,59 @@ class Retention(Repository):
         tx.run(corrected.values(old=None, new=None, why=""), keys)
         theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
         tx.run(_WITHOUT_TEXT.where(theirs), keys)
+        return len(ids)
+
+    @writes
+    def _remove_parcel_texts(self, tx: Transaction, before: datetime) -> None:
         tx.run(
             shipment.update()
             .where(sa.text(WAITING_PARCEL), shipment.c.raw.not_in(["", REMOVED_BODY]), shipment.c.recorded_at < before)
             .values(raw=REMOVED_BODY)
         )
-        return len(keys["ids"])
+
+    def unmatched_status_texts(self, account: str, before: datetime) -> list[str]:
+        """The numbers of the orders that ``remove_status_texts`` would change."""
+        return list(self._unmatched_status_texts(account, before))
+
+    def _unmatched_status_texts(self, account: str, before: datetime) -> Iterator[str]:
+        last = ""
+        while portion := self._status_orders_after(account, last):
+            last = portion[-1]
+            yield from self._described(account, before, portion)
 
     @reads
-    def unmatched_status_texts(self, tx: Transaction, account: str, before: datetime) -> list[str]:
-        """The numbers of the orders that ``remove_status_texts`` would change."""
-        return unmatched_status_texts(tx, account, before)
+    def _status_orders_after(self, tx: Transaction, account: str, last: str) -> Sequence[str]:
+        numbers = sa.select(status_order.c.order_number).where(
+            status_order.c.account == account, status_order.c.order_number > last
+        )
+        return tx.run(numbers.order_by(status_order.c.order_number).limit(PORTION)).scalars().all()
+
+    @reads
+    def _described(self, tx: Transaction, account: str, before: datetime, numbers: Sequence[str]) -> list[str]:
+        return unmatched_status_texts(tx, account, before, numbers)
+
+    def remove_status_texts(self, account: str, before: datetime, limit: int) -> int:
+        """Remove the texts found by ``unmatched_status_texts``, of at most ``limit`` orders per transaction; returns
+        the number of orders.
+        """
+        found = batched(self._unmatched_status_texts(account, before), limit)
+        return sum(self._remove_status_texts(account, before, numbers) for numbers in found)
 
     @writes
-    def remove_status_texts(self, tx: Transaction, account: str, before: datetime, limit: int) -> int:
-        """Remove the texts found by ``unmatched_status_texts`` from at most ``limit`` orders; returns their number."""
-        keys = {"numbers": unmatched_status_texts(tx, account, before, limit)}
+    def _remove_status_texts(self, tx: Transaction, account: str, before: datetime, numbers: Sequence[str]) -> int:
+        keys = {"numbers": unmatched_status_texts(tx, account, before, numbers)}
         theirs = sa.and_(status_event.c.account == account, among(status_event.c.order_number, "numbers"))
         tx.run(_WITHOUT_TEXT.where(theirs), keys)
         return len(keys["numbers"])
 
 
-def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int | None = None) -> list[int]:
-    """Settled submissions that contain personal data and have not changed since ``before``.
+def _portion(name: str, first: int) -> list[sa.ColumnElement[bool]]:
+    """The submissions of a pipeline among ``PORTION`` ids."""
+    return [submission.c.id > first, submission.c.id <= first + PORTION, of_pipeline(name)]
+
+
+def with_personal_data(tx: Transaction, before: datetime, scope: Iterable[sa.ColumnElement[bool]]) -> list[int]:
+    """Settled submissions of the scope that contain personal data and have not changed since ``before``.
 
     Personal data: answers of the destination, the customer's PO number, messages of the source about an
     acknowledgement or a write-back step, locations and notes of status events, corrected values, reasons and details
@@ -182,29 +243,25 @@ def with_personal_data(tx: Transaction, name: str, before: datetime, limit: int 
         tx.run(
             sa.select(submission.c.id)
             .where(
-                submission.c.pipeline == name,
+                *scope,
                 submission.c.changed_at < before,
                 sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
                 sa.or_(*texts, answered, messages, described, explained, corrected),
                 _SETTLED,
             )
             .order_by(submission.c.id)
-            .limit(limit)
         ).scalars()
     )
 
 
-def unmatched_status_texts(tx: Transaction, account: str, before: datetime, limit: int | None = None) -> list[str]:
-    """Unmatched orders of a status account with locations or notes that have not changed since ``before``."""
+def unmatched_status_texts(tx: Transaction, account: str, before: datetime, numbers: Sequence[str]) -> list[str]:
+    """Those of the orders of a status account that are unmatched, with locations or notes that have not changed since
+    ``before``.
+    """
     described = sa.exists().where(_quiet(before), _HAS_TEXT)
-    return list(
-        tx.run(
-            sa.select(status_order.c.order_number)
-            .where(status_order.c.account == account, status_order.c.submission_id.is_(None), described)
-            .order_by(status_order.c.order_number)
-            .limit(limit)
-        ).scalars()
-    )
+    theirs = (status_order.c.account == account, among(status_order.c.order_number, "portion", numbers))
+    query = sa.select(status_order.c.order_number).where(*theirs, status_order.c.submission_id.is_(None), described)
+    return list(tx.run(query.order_by(status_order.c.order_number)).scalars())
 
 
 def _quiet(before: datetime) -> sa.ColumnElement[bool]:

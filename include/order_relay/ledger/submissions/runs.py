@@ -18,6 +18,8 @@ from order_relay.ledger.store.repository import Repository, inserts, reads, writ
 from order_relay.ledger.store.text import clean_text, dump_json
 from order_relay.orders.messages import RunContext
 
+_NOT_IMPORTED = tuple(state for state in State if state is not State.IMPORTED)
+
 
 class Runs(Repository):
     """Pipelines and their runs."""
@@ -196,7 +198,7 @@ def mark_unverified(tx: Transaction, name: str) -> None:
     """Require a lookup before the first POST of every order of the pipeline that is not imported."""
     tx.run(pipeline.update().where(pipeline.c.name == name), {"unproven": True})
     tx.run(
-        submission.update().where(submission.c.pipeline == name, submission.c.state != State.IMPORTED),
+        submission.update().where(submission.c.pipeline == name, submission.c.state.in_(_NOT_IMPORTED)),
         {"proven": False},
     )
 

@@ -220,8 +220,7 @@ class _Retention:
         if self._dry:
             self.removed.submissions = len(self._retention.with_personal_data(self._pipeline, before))
             return
-        while done := self._retention.remove_personal_data(self._pipeline, before, ERASE_BATCH_SIZE):
-            self.removed.submissions += done
+        self.removed.submissions = self._retention.remove_personal_data(self._pipeline, before, ERASE_BATCH_SIZE)
 
     def _newest(self, names: Iterable[str]) -> datetime:
         """When the newest object was written; one that disappeared meanwhile counts as in use."""

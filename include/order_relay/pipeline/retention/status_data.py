@@ -53,5 +53,4 @@ def _erase_texts(
     if dry_run:
         removed.submissions = len(retention.unmatched_status_texts(account, before))
         return
-    while done := retention.remove_status_texts(account, before, ERASE_BATCH_SIZE):
-        removed.submissions += done
+    removed.submissions = retention.remove_status_texts(account, before, ERASE_BATCH_SIZE)

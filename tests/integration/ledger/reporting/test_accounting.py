@@ -75,6 +75,17 @@ def test_an_interrupted_check_resumes_with_what_it_had_found(driver, monkeypatch
     assert resumed == expected, "the first portion is not checked again"
 
 
+def test_counts_that_were_compared_are_not_compared_again(driver):
+    driver.imported("1")
+    driver.ledger.database.write(lambda tx: tx.run(sa.text("UPDATE order_count SET n = 5 WHERE kind = 'imported'")))
+    saved: list[CheckProgress] = []
+    expected = driver.ledger.accounting.invariant_violations(NAME, save=saved.append)
+    before, after = (next(p for p in saved if bool(p.wrong) is found) for found in (False, True))
+    driver.ledger.accounting.recount()
+    assert driver.ledger.accounting.invariant_violations(NAME, progress=before) == []
+    assert driver.ledger.accounting.invariant_violations(NAME, progress=after) == expected
+
+
 def test_counts_that_do_not_match_the_orders_are_found_and_counted_again(driver):
     driver.imported("1")
     check, expected = driver.ledger.accounting, driver.ledger.accounting.counts(NAME)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.status_queries import OwnOrders, statuses_of
+from order_relay.ledger.reporting import retention
 from order_relay.ledger.reporting.retention import REMOVED_BODY
 from order_relay.ledger.schema.status_tables import status_event
 from order_relay.ledger.schema.tables import submission
@@ -133,14 +134,24 @@ def test_it_removes_personal_data_and_keeps_the_accounting(ledger: Ledger, drive
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-def test_a_portion_at_a_time(ledger: Ledger, driver: Any, limit: int) -> None:
+@pytest.mark.parametrize("portion", [1, 20_000])
+def test_a_transaction_changes_few_orders(
+    ledger: Ledger, driver: Any, limit: int, portion: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for source_id in ("1", "2", "3"):
         imported(driver, source_id)
     confirm(ledger, driver)
-    done = []
-    while portion := ledger.retention.remove_personal_data(PIPELINE, LATER, limit):
-        done.append(portion)
-    assert (sum(done), max(done)) == (3, limit)
+    monkeypatch.setattr(retention, "PORTION", portion)
+    write, sizes = ledger.database.write, []
+
+    def counted(work: Any, name: str = "") -> Any:
+        sizes.append(write(work, name))
+        return sizes[-1]
+
+    monkeypatch.setattr(ledger.database, "write", counted)
+    assert ledger.retention.remove_personal_data(PIPELINE, LATER, limit) == 3
+    assert max(size for size in sizes if size) == min(limit, portion)
+    assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
 
 
 ACCOUNT = RunContext("shop_status", "poll-1")
