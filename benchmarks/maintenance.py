@@ -3,7 +3,7 @@
     python benchmarks/maintenance.py [--orders 1000000] [--databases sqlite,postgres] [--only check,dump,restore]
 
 Each runs in a process of its own beside a writer, which changes one order in a durable transaction every 20 ms: its
-longest wait is how long sending would have stood still. Databases are on disk. Prints Markdown.
+longest wait is how long sending would have been blocked. Databases are on disk. Prints Markdown.
 """
 
 from __future__ import annotations
