@@ -23,8 +23,10 @@ once, after everything was shipped. For set-ups without deliveries, or with orde
 
 **Cancelled in the shop.** The order's state is read before every write, and a cancelled order is never written to. Each
 run also lists the cancelled orders among those confirmed within the last 30 days (`feedback: cancelled_days`). An order
-that was cancelled after it was sent is marked, alerted and shown to ShipRush as cancelled. Cancel it in the OMS, then
-confirm with `order-relay cancelled --done NUMBER --reason ...`.
+that was cancelled after it was sent is marked, alerted and shown to ShipRush as cancelled, and nothing more is written
+to it. Cancel it in the OMS, then confirm with `order-relay cancelled --done NUMBER --reason ...`, or ship it anyway
+with `--keep NUMBER`. Orders without a decision that are not in this list are read, and the task shows if the shop took
+its cancellation back.
 
 **Offline orders**, which the ERP loaded into the shop, are set to `sent` if the connection has `offline_sent`. They
 have a watermark of their own, so none is missed after a pause.

@@ -650,6 +650,24 @@ BREAKAGES: tuple[Breakage, ...] = (
         ),
     ),
     Breakage(
+        "the feed offers an order whose cancellation nobody has decided about",
+        "ledger/fulfilment/feed_index.py",
+        "        None if kept else row.source_cancelled_at,\n",
+        "        None,\n",
+        (
+            "tests/integration/ledger/operators/test_cancellations.py::test_a_decision_ends_the_task_and_the_feed_follows_it",
+        ),
+    ),
+    Breakage(
+        "report an order as shipped that was cancelled before the step was claimed",
+        "ledger/write_back/feedback.py",
+        "        steps = [step for step in steps if not _is_cancelled(locked[step.submission_id], step.step)]\n",
+        "",
+        (
+            "tests/integration/ledger/operators/test_cancellations.py::test_a_cancellation_between_reading_and_claiming_a_step_stops_it",
+        ),
+    ),
+    Breakage(
         "send a cancelled order again after an attempt that stored nothing",
         "ledger/delivery/claims.py",
         "        (row for row in ready_ones if row.source_cancelled_at is None),\n",

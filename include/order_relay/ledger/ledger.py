@@ -24,6 +24,7 @@ from order_relay.ledger.oms.oms_statuses import OmsStatuses
 from order_relay.ledger.operators.activity import OperatorActivity
 from order_relay.ledger.operators.attention import Attention
 from order_relay.ledger.operators.bulk import BulkDecisions
+from order_relay.ledger.operators.cancellations import Cancellations
 from order_relay.ledger.operators.code_tables import CodeTableRows
 from order_relay.ledger.operators.completed_checks import CompletedChecks
 from order_relay.ledger.operators.corrections import Corrections
@@ -50,7 +51,6 @@ from order_relay.ledger.submissions.validation import Validation
 from order_relay.ledger.submissions.versions import Versions
 from order_relay.ledger.submissions.worklist import Worklist
 from order_relay.ledger.write_back.acknowledgements import Acknowledgements
-from order_relay.ledger.write_back.cancellations import Cancellations
 from order_relay.ledger.write_back.feedback import Feedback
 from order_relay.ledger.write_back.offline_orders import OfflineOrders
 from order_relay.ledger.write_back.operator_tasks import WriteBackTasks

@@ -74,6 +74,9 @@ class FeedbackTaker(Protocol):
     def cancelled(self, start: datetime) -> Iterator[str]:
         """Ids of the orders placed since ``start`` that the source has cancelled."""
 
+    def reinstated(self, order_ids: Sequence[str]) -> Iterator[str]:
+        """Those of these cancelled orders that the source does not count as cancelled any more."""
+
     def unmarked_offline_orders(self, start: datetime) -> Iterator[str]:
         """Ids of orders placed since ``start`` that were loaded into the source afterwards and must be marked as sent,
         including unreadable ones."""

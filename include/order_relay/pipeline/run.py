@@ -98,6 +98,7 @@ class PipelineRun:
             transform_fingerprint=self.transformer.fingerprint,
             connection_fingerprint=wiring.source_connection.fingerprint(),
             contents=self.transformer.contents,
+            eligibility=self.transformer.eligibility,
         )
 
     def has_work(self, batch: Manifest) -> bool:

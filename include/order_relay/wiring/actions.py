@@ -195,6 +195,12 @@ class OperatorActions:
         self._recheck([number])
         return ids
 
+    def decide_cancellations(self, shown: ShownRevisions, choice: str, reason: str, who: str) -> list[int]:
+        """Decide about imported orders that their source cancelled, as ``ledger.cancellations.decide``."""
+        ids = self._ledger.cancellations.decide(shown, choice, require_reason(reason), who)
+        self._recheck(work.order_number for work in self._ledger.worklist.get(ids))
+        return ids
+
     def _min_common_items(self, name: str) -> float:
         known = self._parts.pipelines
         return known[name].policies.min_common_items if name in known else VersionPolicies().min_common_items

@@ -8,13 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from order_relay.airflow.installation import Installation
+from order_relay.cli.arguments import open_actions
 from order_relay.cli.decisions import AsJson, Who, actor_name, require_reason
 from order_relay.cli.output import print_json, print_line, print_table
 from order_relay.errors import ConfigurationError
 from order_relay.orders.messages import RunContext
+from order_relay.orders.review.choices import AT_OMS, KEEP, REINSTATED
 
 _FAILED = ("pipeline", "order_number", "step", "tries", "at", "message")
-_CANCELLED = ("pipeline", "order_number", "oms_id", "source_cancelled_at", "shipped")
+_CANCELLED = ("pipeline", "order_number", "oms_id", "source_cancelled_at", "source_reinstated_at", "shipped")
+_CHOICES = {AT_OMS: "recorded as cancelled in the OMS", KEEP: "is shipped anyway", REINSTATED: "reinstated"}
 
 Pipeline = Annotated[str | None, typer.Option(help="Only this pipeline.")]
 OptionalReason = Annotated[str, typer.Option("--reason", help="Why, for the record. No personal data.")]
@@ -47,26 +50,28 @@ def feedback(
 
 def cancelled(
     done: Annotated[str | None, typer.Option(help="Record that this order was cancelled in the OMS.")] = None,
+    keep: Annotated[str | None, typer.Option(help="Ship this order although the shop cancelled it.")] = None,
     reinstated: Annotated[str | None, typer.Option(help="Record that the shop reinstated this order.")] = None,
     reason: OptionalReason = "",
     who: Who = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """List orders that the shop cancelled after the import. Record when they are cancelled in the OMS, too."""
-    if done is not None and reinstated is not None:
-        raise ConfigurationError("give only one of --done and --reinstated")
-    number = done if done is not None else reinstated
-    with Installation().ledger() as ledger:
+    """List orders that the shop cancelled after the import. Record that one is cancelled in the OMS, or keep it."""
+    given = [(choice, number) for choice, number in zip(_CHOICES, (done, keep, reinstated), strict=True) if number]
+    if len(given) > 1:
+        raise ConfigurationError("give only one of --done, --keep and --reinstated")
+    with open_actions() as (_, ledger, actions):
         rows = ledger.cancellations.unsettled(pipeline)
-        if number is None:
+        if not given:
             _print_rows("orders cancelled by the shop after the import", _CANCELLED, rows, as_json=as_json)
             return
-        ctx = _context(rows, number, actor_name(who))
-        ledger.cancellations.settle(ctx, number, require_reason(reason), reinstated=reinstated is not None)
-    _print_result(
-        number, "reinstated" if reinstated is not None else "recorded as cancelled in the OMS", as_json=as_json
-    )
+        [(choice, number)] = given
+        name, why = actor_name(who), require_reason(reason)
+        mine = _context(rows, number, name).pipeline
+        chosen = [row for row in rows if row["pipeline"] == mine and number in {row["order_number"], row["source_id"]}]
+        actions.decide_cancellations({row["id"]: row["revision"] for row in chosen}, choice, why, name)
+    _print_result(number, _CHOICES[choice], as_json=as_json)
 
 
 def _context(rows: Sequence[Mapping[str, Any]], number: str, who: str) -> RunContext:

@@ -47,7 +47,8 @@ _STAMPS = (
 class FeedOrder:
     """An order of a page: its place in the archive, its data for feeds, and when it was last modified (UTC).
 
-    ``total_minor`` (minor units), ``currency`` and ``sent_as`` are those of its newest payload.
+    ``total_minor`` (minor units), ``currency`` and ``sent_as`` are those of its newest payload. ``cancelled_at``: when
+    it was cancelled at the destination. ``undecided_since``: when its source cancelled it, until an operator decides.
     """
 
     work: WorkItem
@@ -60,11 +61,12 @@ class FeedOrder:
     total_minor: int | None = None
     currency: str = ""
     sent_as: str = ""
+    undecided_since: datetime | None = None
 
     @property
     def cancelled(self) -> bool:
-        """Whether the order must not be shipped although it was imported."""
-        return self.cancelled_at is not None
+        """Whether the order must not be shipped, as far as is known."""
+        return self.cancelled_at is not None or self.undecided_since is not None
 
     @property
     def sent_total(self) -> tuple[int, str] | None:
@@ -151,18 +153,19 @@ class FeedIndex(Repository):
 def feed_order(row: sa.Row[tuple[object, ...]]) -> FeedOrder:
     """A feed order from the columns of a submission and the time ``modified``."""
     work = WorkItem(row.id, row.revision, row.state, *(getattr(row, name) for name in WORK_COLUMNS))
-    cancelled_at = row.cancelled_at or row.source_cancelled_at
+    kept = row.cancellation_decided_at is not None
     return FeedOrder(
         work,
         modified_stamp(row.modified),
         row.destination_key,
         row.oms_id,
         row.shipped,
-        cancelled_at,
+        row.cancelled_at,
         row.first_offered_at,
         row.total_minor,
         row.currency,
         row.sent_as,
+        None if kept else row.source_cancelled_at,
     )
 
 

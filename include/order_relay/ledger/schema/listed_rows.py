@@ -121,14 +121,16 @@ class ImportedSubmission(TypedDict):
 
 
 class CancelledSubmission(TypedDict):
-    """An imported order that its source cancelled."""
+    """An imported order that its source cancelled, and may have reinstated since. ``revision``: for a decision."""
 
     id: int
+    revision: int
     pipeline: str
     order_number: str
     source_id: str
     oms_id: str
     source_cancelled_at: datetime
+    source_reinstated_at: datetime | None
     shipped: str | None
 
 

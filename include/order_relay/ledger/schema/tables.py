@@ -69,6 +69,8 @@ batch = sa.Table(
     ),
 )
 
+_UNDECIDED = sa.text("source_cancelled_at IS NOT NULL AND cancellation_decided_at IS NULL")
+
 submission = sa.Table(
     "submission",
     metadata,
@@ -136,6 +138,8 @@ submission = sa.Table(
     sa.Column("shipped_at", UtcTime),  # when the newest parcel left
     sa.Column("source_cancelled_at", UtcTime),  # when its source cancelled it after sending
     sa.Column("cancelled_at", UtcTime),  # when an operator confirmed that the order is cancelled at the destination
+    sa.Column("source_reinstated_at", UtcTime),  # when its source took the cancellation back; an operator must decide
+    sa.Column("cancellation_decided_at", UtcTime),  # when an operator decided about the source's cancellation
     # the order number without the part that identifies the webshop, if it has one
     sa.Column("reference", sa.Text, nullable=False, server_default=sa.text("''")),
     # the order status in its payload (READY, SHIPPED, CANCELLED); empty if unknown
@@ -181,13 +185,7 @@ submission = sa.Table(
         sqlite_where=sa.text("state = 'imported'"),
         postgresql_where=sa.text("state = 'imported'"),
     ),
-    sa.Index(
-        "ix_submission_source_cancelled",
-        "pipeline",
-        "id",
-        sqlite_where=sa.text("source_cancelled_at IS NOT NULL"),
-        postgresql_where=sa.text("source_cancelled_at IS NOT NULL"),
-    ),
+    sa.Index("ix_submission_source_cancelled", "pipeline", "id", sqlite_where=_UNDECIDED, postgresql_where=_UNDECIDED),
     sa.Index(
         "ix_submission_cancelled_at",
         "cancelled_at",

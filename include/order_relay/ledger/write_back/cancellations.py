@@ -1,20 +1,20 @@
 """Orders that their source cancelled.
 
-An order that was sent is marked once and, once imported, needs an operator. It keeps its state, since the destination
-has it. No more write-back is sent for it, and feeds show it as cancelled. An order that was not sent yet is stopped: it
-waits and is read again from its source first. A marked order that turns out not to be at the destination is stopped
-before its next attempt.
+An order that was sent is marked and, once imported, needs an operator (``operators.cancellations``). It keeps its
+state, since the destination has it. No more write-back is sent for it, and feeds show it as cancelled. An order that
+was not sent yet is stopped: it waits and is read again from its source first. A marked order that turns out not to be
+at the destination is stopped before its next attempt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.errors import IllegalTransitionError
 from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.listed_rows import CancelledSubmission
 from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE
@@ -24,9 +24,7 @@ from order_relay.ledger.schema.tables import event, submission
 from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
-from order_relay.ledger.store.repository import Repository, reads, writes
-from order_relay.ledger.store.text import clean_text
-from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition
+from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
 from order_relay.orders.mapping.eligibility import CANCELLED as STOPPED
 from order_relay.orders.mapping.eligibility import NOT_RETURNED, is_eligibility_reason
 from order_relay.orders.messages import RunContext
@@ -52,88 +50,84 @@ class RecordedCancellations:
 
 
 UNDECIDED = sa.and_(
+    # the words of ix_submission_source_cancelled
     sa.text("submission.source_cancelled_at IS NOT NULL"),
-    submission.c.cancelled_at.is_(None),
+    sa.text("submission.cancellation_decided_at IS NULL"),
+    sa.or_(submission.c.cancelled_at.is_(None), submission.c.source_reinstated_at.is_not(None)),
     # an expression, else SQLite takes ix_submission_state and reads all imported orders
     sa.func.coalesce(submission.c.state, sa.literal_column("''")) == State.IMPORTED,
 )
-"""An imported order that its source cancelled, without a decision of an operator."""
+"""An imported order that its source cancelled (and perhaps reinstated), without a decision of an operator."""
 
-
-class Cancellations(Repository):
-    """Orders that their source has cancelled."""
-
-    def record(self, ctx: RunContext, source_ids: Iterable[str]) -> RecordedCancellations:
-        """Record that the source has cancelled these; returns how many are new."""
-        wanted = list(source_ids)
-        return self._record(ctx, wanted) if wanted else RecordedCancellations()
-
-    @writes
-    def _record(self, tx: Transaction, ctx: RunContext, source_ids: Sequence[str]) -> RecordedCancellations:
-        return record(tx, ctx, source_ids)
-
-    @reads
-    def unsettled(self, tx: Transaction, name: str | None = None) -> list[CancelledSubmission]:
-        """Imported orders that their source cancelled, and about which no operator has decided yet."""
-        return pending(tx, name)
-
-    @writes
-    def settle(self, tx: Transaction, ctx: RunContext, number: str, reason: str, *, reinstated: bool = False) -> int:
-        """Record that an operator cancelled these orders at the destination; returns their number.
-
-        ``reinstated``: the source took its cancellation back instead. The orders lose their mark, and their write-back
-        continues, with the acknowledgement first if the source refused it because of the cancellation. Raises
-        ``IllegalTransitionError`` if no order of this number needs a decision.
-        """
-        ids = [row["id"] for row in pending(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
-        rows = lock(tx, ids)
-        if not rows:
-            raise IllegalTransitionError(
-                f"no order {number!r} of {ctx.pipeline} was cancelled by its source after the import"
-            )
-        keys = {"ids": [row.id for row in rows]}
-        if reinstated:
-            tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=None), keys)
-            reopened = tx.run(sa.select(submission.c.id).where(among(submission.c.id, "ids"), _NOT_TAKEN_OVER), keys)
-            due = list(reopened.scalars())
-            order_counts.count_unconfirmed(tx, due)
-            tx.run(submission.update().where(among(submission.c.id, "due")).values(ack="due"), {"due": due})
-            tx.run(
-                feedback.update()
-                .where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)
-                .values(state="refused", due_at=tx.now, tries=0, refusals=0),
-                keys,
-            )
-        else:
-            tx.run(submission.update().where(among(submission.c.id, "ids")).values(cancelled_at=tx.now), keys)
-        outcome = "reinstated at its source" if reinstated else "cancelled at the destination"
-        _events(tx, ctx, rows, f"{outcome}: {clean_text(reason, 300)}")
-        return len(rows)
+_MARKS = ("source_cancelled_at", "source_reinstated_at", "cancellation_decided_at", "cancelled_at")
 
 
 def record(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> RecordedCancellations:
     """Record that the source has cancelled these; returns how many are new."""
-    ids = (
-        tx.run(
-            sa.select(submission.c.id).where(
-                submission.c.pipeline == ctx.pipeline,
-                among(submission.c.source_id, "keys"),
-                sa.or_(
-                    submission.c.state.in_(UNSENT),
-                    sa.and_(submission.c.state.in_(AT_DESTINATION), submission.c.source_cancelled_at.is_(None)),
-                ),
-            ),
-            {"keys": sorted(set(source_ids))},
-        )
-        .scalars()
-        .all()
-    )
-    rows: list[Any] = lock(tx, ids, "source_cancelled_at", "reason", "due_at")
-    sent = [row for row in rows if row.state in AT_DESTINATION and row.source_cancelled_at is None]
-    mark_cancelled(tx, ctx, sent, "its source cancelled it")
-    unsent = [row for row in rows if row.state in UNSENT and not _waits_for_its_source(row)]
+    wanted = sorted(set(source_ids))
+    rows = _rows_of(tx, ctx, wanted, submission.c.state.in_(UNSENT))
+    unsent = [row for row in rows if not _waits_for_its_source(row)]
     hold_unsent(tx, ctx, unsent)
-    return RecordedCancellations(len(sent), len(unsent))
+    return RecordedCancellations(record_sent(tx, ctx, wanted), len(unsent))
+
+
+def record_sent(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> int:
+    """Record that the source has cancelled these, of those that were sent; returns how many are new.
+
+    One that was reinstated and is cancelled again is new, even if no operator decided in between. One that is cancelled
+    at the destination already needs no decision.
+    """
+    is_new = sa.or_(submission.c.source_cancelled_at.is_(None), submission.c.source_reinstated_at.is_not(None))
+    rows = _rows_of(tx, ctx, source_ids, sa.and_(submission.c.state.in_(AT_DESTINATION), is_new))
+    for again in (False, True):
+        marks = {
+            row: {
+                "source_cancelled_at": row.source_cancelled_at or tx.now,
+                "source_reinstated_at": None,
+                "cancellation_decided_at": row.cancelled_at and tx.now,
+            }
+            for row in rows
+            if (row.source_cancelled_at is not None) is again
+        }
+        mark(tx, ctx, marks, f"its source cancelled it{' again' if again else ''}")
+    tx.run(
+        feedback.update()
+        .where(among(feedback.c.submission_id, "ids"), feedback.c.state.in_(["sent", "refused", "failed"]))
+        .values(state=CANCELLED, due_at=None),
+        {"ids": [row.id for row in rows]},
+    )
+    return len(rows)
+
+
+def reinstate(tx: Transaction, ctx: RunContext, source_ids: Iterable[str], as_of: datetime | None = None) -> int:
+    """Record that the source took its cancellation of these back; returns how many are new.
+
+    ``as_of``: when the source was asked; later cancellations stay. An order that an operator decided to keep proceeds.
+    All others need a decision first, since somebody may have cancelled them at the destination meanwhile.
+    """
+    marked: list[sa.ColumnElement[bool]] = [
+        submission.c.source_cancelled_at.is_not(None),
+        submission.c.source_reinstated_at.is_(None),
+    ]
+    if as_of is not None:
+        marked.append(submission.c.source_cancelled_at < as_of)
+    rows = _rows_of(tx, ctx, source_ids, sa.and_(submission.c.state.in_(AT_DESTINATION), *marked))
+    kept = [row for row in rows if row.cancellation_decided_at is not None and row.cancelled_at is None]
+    release(tx, ctx, kept, "its source took the cancellation back; the order was kept")
+    others = {row: {"source_reinstated_at": tx.now, "cancellation_decided_at": None} for row in rows if row not in kept}
+    mark(tx, ctx, others, "its source took the cancellation back")
+    return len(rows)
+
+
+def _rows_of(
+    tx: Transaction, ctx: RunContext, source_ids: Iterable[str], condition: sa.ColumnElement[bool]
+) -> list[Any]:
+    """The submissions with these source ids that meet a condition, locked."""
+    query = sa.select(submission.c.id).where(
+        submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "keys"), condition
+    )
+    ids = tx.run(query, {"keys": sorted(set(source_ids))}).scalars().all()
+    return lock(tx, ids, *_MARKS, "reason", "due_at")
 
 
 def hold_unsent(tx: Transaction, ctx: RunContext, rows: Iterable[Any]) -> None:
@@ -141,7 +135,7 @@ def hold_unsent(tx: Transaction, ctx: RunContext, rows: Iterable[Any]) -> None:
 
     Their mark is removed: they proceed if the source has taken the cancellation back by then.
     """
-    values = {"due_at": tx.now, "source_cancelled_at": None}
+    values = {"due_at": tx.now, "source_cancelled_at": None, "source_reinstated_at": None}
     transition(tx, rows, State.WAITING, TransitionCause(ctx, "its source cancelled it", STOPPED), values)
 
 
@@ -155,19 +149,46 @@ def _waits_for_its_source(row: Any) -> bool:
     return row.reason in {STOPPED, NOT_RETURNED} or row.due_at is None
 
 
-def mark_cancelled(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
-    """Mark these locked rows, close their open steps, and write an event: the state stays the same."""
+def release(tx: Transaction, ctx: RunContext, rows: Sequence[Any], why: str) -> None:
+    """Remove all marks of these locked rows.
+
+    Their write-back continues, with the acknowledgement first if the source refused it because of the cancellation.
+    """
     if not rows:
         return
+    mark(tx, ctx, {row: dict.fromkeys(_MARKS) for row in rows}, why)
     keys = {"ids": [row.id for row in rows]}
-    tx.run(submission.update().where(among(submission.c.id, "ids")).values(source_cancelled_at=tx.now), keys)
+    reopened = tx.run(sa.select(submission.c.id).where(among(submission.c.id, "ids"), _NOT_TAKEN_OVER), keys)
+    due = list(reopened.scalars())
+    order_counts.count_unconfirmed(tx, due)
+    tx.run(submission.update().where(among(submission.c.id, "due")).values(ack="due"), {"due": due})
     tx.run(
         feedback.update()
-        .where(among(feedback.c.submission_id, "ids"), feedback.c.state.in_(["sent", "refused", "failed"]))
-        .values(state=CANCELLED, due_at=None),
+        .where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)
+        .values(state="refused", due_at=tx.now, tries=0, refusals=0),
         keys,
     )
-    _events(tx, ctx, rows, why)
+
+
+def mark(tx: Transaction, ctx: RunContext, marks: Mapping[Any, Mapping[str, Any]], why: str) -> None:
+    """Write marks of locked rows with an event each: a new revision, so that decisions about the old case fail."""
+    update(tx, list(marks), {row.id: columns for row, columns in marks.items()})
+    tx.many(
+        event.insert(),
+        [
+            {
+                "submission_id": row.id,
+                "from_state": row.state,
+                "to_state": row.state,
+                "revision": row.revision + 1,
+                "at": tx.now,
+                "run": ctx.run,
+                "who": ctx.who,
+                "why": why,
+            }
+            for row in marks
+        ],
+    )
 
 
 _NOT_TAKEN_OVER = sa.exists().where(
@@ -189,22 +210,3 @@ def overdue(tx: Transaction, name: str) -> OverdueOrders | None:
         return None
     oldest = min(row["source_cancelled_at"] for row in found)
     return OverdueOrders(CANCELLED, len(found), oldest, tuple(row["order_number"] for row in found[:MAX_NAMED]))
-
-
-def _events(tx: Transaction, ctx: RunContext, rows: list[Any], why: str) -> None:
-    tx.many(
-        event.insert(),
-        [
-            {
-                "submission_id": row.id,
-                "from_state": row.state,
-                "to_state": row.state,
-                "revision": row.revision,
-                "at": tx.now,
-                "run": ctx.run,
-                "who": ctx.who,
-                "why": why,
-            }
-            for row in rows
-        ],
-    )

@@ -91,7 +91,8 @@ class Feedback(Repository):
         Includes steps that were claimed ``given_up_s`` seconds ago and have no answer.
 
         ``each_delivery``: ``shipped`` is due for every shipment of an order; else once, when everything was shipped, or
-        with ``at_import`` once the order is imported. Nothing is due for an order that its source has cancelled.
+        with ``at_import`` once the order is imported. Nothing is due for an order that its source has cancelled, and no
+        shipment for one that is cancelled at the destination.
         """
         deliveries = each_delivery and step == SHIPPED
         delivery = shipment.c.id if deliveries else sa.literal(0)
@@ -129,6 +130,8 @@ class Feedback(Repository):
         )
         if deliveries:
             query = query.where(shipment.c.asks == "", shipment.c.closed == "")
+        if step == SHIPPED:
+            query = query.where(submission.c.cancelled_at.is_(None))
         if step == SHIPPED and not deliveries and not at_import:
             query = query.where(submission.c.shipped == "shipped")
         return [FeedbackStep(*tuple(row)) for row in tx.run(query)]
@@ -139,10 +142,11 @@ class Feedback(Repository):
     ) -> list[FeedbackStep]:
         """Claim steps before their requests; returns those whose orders no other worker is writing.
 
-        A step that was tried ``MAX_TRIES`` times fails instead.
+        A step that was tried ``MAX_TRIES`` times fails instead. Orders that were cancelled since ``due`` are left out.
         """
         ids = {step.submission_id for step in steps}
-        lock(tx, ids)
+        locked = {row.id: row for row in lock(tx, ids, "source_cancelled_at", "cancelled_at")}
+        steps = [step for step in steps if not _is_cancelled(locked[step.submission_id], step.step)]
         rows = tx.run(sa.select(feedback).where(among(feedback.c.submission_id, "ids")), {"ids": sorted(ids)}).all()
         known = {(row.submission_id, row.step, row.delivery): row for row in rows}
         stale = tx.now - timedelta(seconds=given_up_s)
@@ -198,6 +202,11 @@ class Feedback(Repository):
         cancelled = sorted({step.source_id for step, answer in answers if answer.cancelled})
         if cancelled:
             cancellations.record(tx, ctx, cancelled)
+
+
+def _is_cancelled(order: Any, step: str) -> bool:
+    """Whether nothing more, or no shipment, is reported about a locked order."""
+    return order.source_cancelled_at is not None or (step == SHIPPED and order.cancelled_at is not None)
 
 
 def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:

@@ -20,9 +20,10 @@ from order_relay.orders.schema.validator import field_name
 
 GO = "go"  # continue with the next rule; after the last one the order is eligible
 WAIT = "wait"  # not yet: it is read again by its id
-WITHDRAWN = "withdrawn"  # cancelled at the source: nothing is done unless the source lists it again
+WITHDRAWN = "withdrawn"  # no longer to be sent: nothing is done unless the source lists it again
+CANCELLED_THERE = "cancelled"  # as withdrawn; if the order was imported before, an operator decides
 REFUSE = "refuse"  # a value without a verdict: quarantined
-VERDICTS = (GO, WAIT, WITHDRAWN, REFUSE)
+VERDICTS = (GO, WAIT, WITHDRAWN, CANCELLED_THERE, REFUSE)
 
 REASON_PREFIX = "gate:"
 """Prefix of the reasons of orders that wait for a change at their source."""

@@ -25,5 +25,16 @@ EFFECTS: Mapping[str, str] = {
 }
 """The effect of each choice."""
 
+AT_OMS, KEEP, REINSTATED = "cancelled", "keep", "reinstated"
+CANCELLATION_CHOICES = (AT_OMS, KEEP)
+"""An operator's decision about an imported order that its source cancelled. ``REINSTATED`` is given by command only:
+the operator knows that the source took the cancellation back."""
+
+CANCELLATION_EFFECTS: Mapping[str, str] = {
+    AT_OMS: "You have cancelled the order in the OMS. It stays cancelled in the order feed.",
+    KEEP: "The order is shipped although the shop cancelled it. The order feed offers it again. The shop gets no "
+    "updates about it unless it takes the cancellation back.",
+}
+
 STORED, ABSENT = "stored", "absent"
 """An operator's finding about an order in doubt: it is in the OMS, or it is not."""

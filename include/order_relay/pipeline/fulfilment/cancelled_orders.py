@@ -46,13 +46,20 @@ def hold_cancelled(ctx: RunContext, source: Source, ledger: Ledger, *, connectio
 def _record(
     ctx: RunContext, source: FeedbackTaker, ledger: Ledger, *, connection_fingerprint: str, days: int
 ) -> RecordedCancellations:
+    begun = datetime.now(UTC)
+    open_tasks = [task for task in ledger.cancellations.unsettled(ctx.pipeline) if not task["source_reinstated_at"]]
     try:
         with guarded_login(ctx, ledger, connection_fingerprint):
-            found = list(source.cancelled(datetime.now(UTC) - timedelta(days=days)))
-    except TransientError as error:
+            found = list(source.cancelled(begun - timedelta(days=days)))
+            unlisted = {task["source_id"] for task in open_tasks} - set(found)
+            reinstated = list(source.reinstated(sorted(unlisted)))
+    except (OutcomeUnknownError, TransientError) as error:
         log.warning("the source's cancelled orders cannot be read; the next run tries again: %s", error)
         return RecordedCancellations()
     noted = ledger.cancellations.record(ctx, found)
+    if reinstated:
+        number = ledger.cancellations.reinstate(ctx, reinstated, begun)
+        log.warning("%d orders were reinstated by the source; decide whether they are shipped", number)
     if noted.sent:
         log.warning("%d orders were cancelled by the source after they were sent", noted.sent)
     if noted.stopped:

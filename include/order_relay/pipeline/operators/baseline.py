@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from order_relay.batches import BatchStore
 from order_relay.ledger import BatchInfo, Ledger, WorkItem
-from order_relay.orders.mapping.eligibility import WAIT, WITHDRAWN
+from order_relay.orders.mapping.eligibility import CANCELLED_THERE, WAIT, WITHDRAWN
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.archive import read_documents
 from order_relay.pipeline.run import RunWiring
@@ -81,5 +81,5 @@ def _waiting(store: BatchStore, parts: RunWiring, info: BatchInfo, offers: pd.Da
         work.source_id
         for slice_ in read_documents(store, parts.settings.name, works)
         for work, document in slice_
-        if evaluate(document).verdict in (WAIT, WITHDRAWN)
+        if evaluate(document).verdict in (WAIT, WITHDRAWN, CANCELLED_THERE)
     ]

@@ -93,8 +93,8 @@ OTHER_TASKS: Mapping[str, StateAdvice] = {
     CANCELLED: StateAdvice(
         "cancelled in the shop after the import",
         "The shop cancelled an order that the OMS already has. The order feed shows it as cancelled.",
-        f"Cancel the order in the OMS, then confirm with `{COMMAND} cancelled --done NUMBER --reason ...`. "
-        f"`{COMMAND} cancelled` lists all.",
+        f"Cancel the order in the OMS, then confirm with `{COMMAND} cancelled --done NUMBER --reason ...`, or ship it "
+        f"anyway with `--keep NUMBER`. `{COMMAND} cancelled` lists all.",
     ),
     UNTOLD: StateAdvice(
         "refused by the source in write-back",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from order_relay.orders.identity.source_identity import (
 )
 from order_relay.orders.json_text import encode
 from order_relay.orders.mapping.content_hash import ContentPaths
+from order_relay.orders.mapping.eligibility import CANCELLED_THERE, GO, EligibilityRules
 from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext, Selection, SourceListing, SourceOrder
 from order_relay.orders.privacy.card_data import is_clean, redact, redact_text
 from order_relay.orders.privacy.redaction_marks import mark_redactions
@@ -61,13 +62,15 @@ def extract(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     take_in: ReceiveBatch | None = None,
     contents: ContentPaths | None = None,
+    eligibility: EligibilityRules | None = None,
 ) -> Manifest:
     """Fetch the orders of the plan ``reading`` once, archive them, and receive them in the ledger.
 
     The batch id is ``batch_id`` plus a random suffix, so that a retry (or a second worker with the same run) never
     overwrites a batch to which the ledger refers; ``Manifest.batch_id`` is the full id.
     ``take_in`` replaces ``Intake.receive``. ``contents``: the members whose change counts as a change of the order;
-    default: those in the source's own mapping, or every member if it has no rules.
+    default: those in the source's own mapping, or every member if it has no rules. ``eligibility``: the source's rules;
+    without them, an order that is offered as cancelled after its import is not noticed.
     Raises what ``Source.fetch`` raises; the open batch is then removed and nothing is received.
     """
     paths = IdentityPaths.from_mapping(source.format.mapping.get("identity", {}), f"{source.format.name}: identity")
@@ -81,7 +84,7 @@ def extract(
     try:
         with guarded_login(ctx, ledger, connection_fingerprint):
             selection = replace(reading.selection, listing=listing, warn=warnings)
-            _archive(source, selection, writer, offers, paths=paths, contents=contents)
+            _archive(source, selection, writer, offers, paths=paths, contents=contents, eligibility=eligibility)
         facts = {
             "fetched_at": fetched_at.isoformat(),
             "source": source.account,
@@ -109,6 +112,7 @@ def extract(
     frame = offers.frame()
     if contents is not None and not frame.empty:
         renew_fingerprints(ctx, ledger.fingerprints, store, frame, unique_id, contents=contents)
+    _follow_cancellations(ctx, ledger, offers.columns, fetched_at)
     actions = (take_in or ledger.intake.receive)(ctx, batch, frame, transform_fingerprint)
     if missing := set(reading.asked_again) - set(offers.columns["source_id"]):
         log.info(
@@ -119,6 +123,20 @@ def extract(
         log.warning("%d orders could not be read; they are fetched again", len(offers.unread))
     log.info("batch %s: %d orders, card data removed from %d; %s", unique_id, manifest.records, offers.cuts, actions)
     return manifest
+
+
+def _follow_cancellations(
+    ctx: RunContext, ledger: Ledger, columns: Mapping[str, Sequence[Any]], fetched_at: datetime
+) -> None:
+    """Record which orders that were sent are offered as cancelled, or as valid again.
+
+    Before the batch is received: after a crash in between, the orders are fetched and offered again.
+    """
+    by_verdict: dict[str, set[str]] = {CANCELLED_THERE: set(), GO: set()}
+    for source_id, verdict in zip(columns["source_id"], columns["verdict"], strict=True):
+        by_verdict.setdefault(verdict, set()).add(source_id)
+    if by_verdict[CANCELLED_THERE] or by_verdict[GO]:
+        ledger.cancellations.follow_offers(ctx, by_verdict[CANCELLED_THERE], by_verdict[GO], fetched_at)
 
 
 def replay_archived(ctx: RunContext, ledger: Ledger, store: BatchStore, start: datetime, end: datetime) -> Manifest:
@@ -155,12 +173,13 @@ class _IdentityColumns:
     """The identity columns of a batch, kept column by column (a dict per order would take three times the memory)."""
 
     def __init__(self) -> None:
-        self.columns: dict[str, list[Any]] = {name: [] for name in (*IDENTITY_COLUMNS, *POSITION_COLUMNS)}
+        self.columns: dict[str, list[Any]] = {name: [] for name in (*IDENTITY_COLUMNS, "verdict", *POSITION_COLUMNS)}
         self.cuts = 0
         self.unread: dict[str, str] = {}
 
-    def add(self, identity: dict[str, Any], position: tuple[int, int]) -> None:
+    def add(self, identity: dict[str, Any], position: tuple[int, int], verdict: str = "") -> None:
         columns = self.columns
+        columns["verdict"].append(verdict)
         for name, value in identity.items():
             columns[name].append(value)
         columns["part"].append(position[0])
@@ -170,7 +189,7 @@ class _IdentityColumns:
         """The frame for the ledger; missing suffixes stay ``None``."""
         import pandas as pd
 
-        columns: dict[str, Any] = dict(self.columns)
+        columns: dict[str, Any] = {name: self.columns[name] for name in (*IDENTITY_COLUMNS, *POSITION_COLUMNS)}
         for name in ("suffix", "items"):
             columns[name] = pd.Series(columns[name], dtype=object)
         return pd.DataFrame(columns)
@@ -184,6 +203,7 @@ def _archive(
     *,
     paths: IdentityPaths,
     contents: ContentPaths | None,
+    eligibility: EligibilityRules | None,
 ) -> None:
     fingerprint = contents.fingerprint if contents else None
     for offered in source.fetch(selection):
@@ -201,7 +221,8 @@ def _archive(
         identity = identify(document, paths, offered.problem, fingerprint=fingerprint)
         if offered.problem in UNREAD_PROBLEMS:
             offers.unread[identity["source_id"]] = offered.explanation
-        offers.add(identity, writer.add(text))
+        verdict = eligibility.evaluate(document).verdict if eligibility and not offered.problem else ""
+        offers.add(identity, writer.add(text), verdict)
 
 
 def _unreadable(offered: SourceOrder, paths: IdentityPaths, offers: _IdentityColumns) -> tuple[dict[str, Any], bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -130,6 +130,13 @@ class CloudSuiteClient(RestSource):
         """Ids of the cancelled orders that were confirmed since ``start``. Raises the errors of ``fetch``."""
         query = {"state": write_back.CANCEL, "offline": "false", **self.bounds(start, None)}
         yield from self.summaries(query)
+
+    def reinstated(self, order_ids: Sequence[str]) -> Iterator[str]:
+        """Those of these that exist and are not cancelled. Raises the errors of ``set_erp_number``."""
+        for order_id in order_ids:
+            order = self._shop.read(self.checked_id(order_id))
+            if order is not None and not order.problem and not write_back.is_cancelled(order):
+                yield order_id
 
     def unmarked_offline_orders(self, start: datetime, end: datetime | None = None) -> Iterator[str]:
         """Offline orders since ``start`` that are not marked as sent, if the connection has ``offline_sent``.

@@ -35,7 +35,8 @@ class ShipRushSettings(ConnectionSettings):
 
     ``pipelines``: whose orders are in the feed (empty: all). ``entered``: the state from which an order is in the feed.
     ``unmatched_status``: HTTP status for a notice about an unknown order. ``words``: ShipRush's word for each of our
-    statuses. ``currency``: of shipping costs, which notices do not name. ``size_limit_bytes``: of a notice.
+    statuses. ``shop_cancellations``: whether an order that the shop cancelled is offered before an operator decides.
+    ``currency``: of shipping costs, which notices do not name. ``size_limit_bytes``: of a notice.
     """
 
     login: BasicLogin = Field(title="User name that ShipRush presents", examples=["shiprush"])
@@ -68,6 +69,11 @@ class ShipRushSettings(ConnectionSettings):
         title="Status words",
         description=f"JSON object from our status ({', '.join(WORDS)}) to the word in your ShipRush store; "
         f"cancelled must be one of {', '.join(CANCELLED_WORDS)}",
+    )
+    shop_cancellations: Literal["stop", "offer"] = Field(
+        "stop",
+        title="Orders cancelled in the shop after the import",
+        description="stop: shown as cancelled until an operator has decided; offer: shipped unless an operator cancels",
     )
     currency: str = Field("USD", title="Currency of shipping costs", description="ISO 4217; notices do not name one")
     size_limit_bytes: int = Field(

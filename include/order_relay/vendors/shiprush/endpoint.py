@@ -205,7 +205,7 @@ class FeedService:
         return feed.FeedHeader(
             feed_id(key, work),
             found.destination_key or work.order_number,
-            settings.words[self.status(found)],
+            settings.words[self.status(settings, found)],
             found.modified_at,
             found.first_offered_at,
             work.pipeline,
@@ -218,11 +218,12 @@ class FeedService:
         charges = self._deployment.pipeline(pipeline).transform.get("charges") or {}
         return frozenset(name for name, charge in charges.items() if charge.get("send") == "tax")
 
-    def status(self, found: FeedOrder) -> str:
+    def status(self, settings: ShipRushSettings, found: FeedOrder) -> str:
         """The status of an order, a key of ``statuses.WORDS``."""
         work = found.work
+        cancelled = found.cancelled if settings.shop_cancellations == "stop" else found.cancelled_at is not None
         sent_as = found.sent_as or str(self._deployment.pipeline(work.pipeline).transform.get("order_status", "READY"))
-        return status_of(work.state, shipped=found.shipped, cancelled=found.cancelled, sent_as=sent_as)
+        return status_of(work.state, shipped=found.shipped, cancelled=cancelled, sent_as=sent_as)
 
     def notice(self, settings: ShipRushSettings, query: Parameters, body: bytes) -> bytes:
         """Record a shipment notice.

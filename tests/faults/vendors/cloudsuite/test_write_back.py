@@ -13,6 +13,7 @@ from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.write_back_tables import feedback as table
 from order_relay.ledger.schema.write_back_tables import offline_mark
 from order_relay.orders.messages import RunContext
+from order_relay.orders.review.choices import AT_OMS, REINSTATED
 from order_relay.pipeline.fulfilment.cancelled_orders import mark_offline_orders, record_cancellations
 from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
 from order_relay.pipeline.runs.start import start_run
@@ -39,6 +40,11 @@ def waits_pass(engine: Engine) -> None:
     with engine.ledger.database.engine.begin() as conn:
         conn.execute(table.update().where(table.c.state == "refused").values(due_at=table.c.at))
         conn.execute(offline_mark.update().where(offline_mark.c.state == "refused").values(due_at=offline_mark.c.at))
+
+
+def decide(engine: Engine, number: str, choice: str, reason: str) -> None:
+    tasks = [one for one in engine.ledger.cancellations.unsettled(PIPELINE) if one["order_number"] == number]
+    engine.ledger.cancellations.decide({one["id"]: one["revision"] for one in tasks}, choice, reason, "tester")
 
 
 def failing(shop: ThreadedSandbox, answer: int, *keys: str) -> None:
@@ -79,7 +85,7 @@ def test_a_cancellation_is_noticed_before_anything_is_shipped_and_reaches_the_fe
         entered=State.IMPORTED,
         pipelines=[PIPELINE],
     )
-    shown = {found.work.source_id: found.cancelled_at is not None for found in window.orders}
+    shown = {found.work.source_id: found.cancelled for found in window.orders}
     assert shown == {"1": True, "2": False}
     result = engine.run("second")
     assert "1 order was cancelled in the shop after the import" in result.text
@@ -154,9 +160,9 @@ def test_an_operator_settles_a_cancellation_or_takes_it_back(shop: ThreadedSandb
     for key in ("1-CS1", "1-CS2"):
         shop.change_order(key, state="cancel")
     record_cancellations(CTX, parts(engine), 30)
-    engine.ledger.cancellations.settle(CTX, "1-CS1", "cancelled by phone")
+    decide(engine, "1-CS1", AT_OMS, "cancelled by phone")
     shop.change_order("1-CS2", state="processing")
-    engine.ledger.cancellations.settle(CTX, "1-CS2", "a mistake of the shop", reinstated=True)
+    decide(engine, "1-CS2", REINSTATED, "a mistake of the shop")
     assert engine.ledger.cancellations.unsettled(PIPELINE) == []
     assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}
 

@@ -13,6 +13,7 @@ from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.write_back import ack_retries
 from order_relay.ledger.write_back.feedback import FIRST_DELAY, LONGEST_DELAY, MAX_TRIES, OMS_NUMBER
 from order_relay.orders.messages import Acknowledgement
+from order_relay.orders.review.choices import REINSTATED
 from tests.support.feedback_counts import feedback_counts
 
 NAME = "shop_to_oms"
@@ -122,11 +123,11 @@ def test_a_source_with_complete_answers_confirms_by_absence_and_knows_no_cap(dri
 
 
 def test_an_order_cancelled_before_its_take_over_is_taken_over_once_reinstated(driver):
-    driver.imported("1")
+    number = driver.imported("1")
     attempt(driver, CANCELLED)
     assert due(driver) == []
     assert [task["order_number"] for task in driver.ledger.cancellations.unsettled(NAME)] == ["N-1"]
-    driver.ledger.cancellations.settle(driver.ctx, "N-1", "a mistake of the shop", reinstated=True)
+    driver.ledger.cancellations.decide({number: None}, REINSTATED, "a mistake of the shop", "tester")
     assert attempt(driver, YES) == 1
     assert driver.row("1")["ack"] == "confirmed"
 

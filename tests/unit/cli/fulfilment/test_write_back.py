@@ -94,6 +94,7 @@ def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due:
         ("feedback", "--retry", "N-1", "--give-up", "N-1"),
         ("cancelled", "--done", "N-1", "--reason", "x"),
         ("cancelled", "--done", "N-2", "--reinstated", "N-2"),
+        ("cancelled", "--done", "N-2", "--keep", "N-2", "--reason", "x"),
     ],
 )
 def test_a_wrong_number_or_conflicting_options_change_nothing(ledger: Ledger, arguments: tuple[str, ...]) -> None:
@@ -102,7 +103,7 @@ def test_a_wrong_number_or_conflicting_options_change_nothing(ledger: Ledger, ar
     assert len(as_json("cancelled")["rows"]) == 1
 
 
-@pytest.mark.parametrize(("option", "marked"), [("--done", True), ("--reinstated", False)])
+@pytest.mark.parametrize(("option", "marked"), [("--done", True), ("--keep", True), ("--reinstated", False)])
 def test_a_cancellation_is_listed_and_settled(ledger: Ledger, option: str, marked: bool) -> None:
     [row] = as_json("cancelled")["rows"]
     assert (row["order_number"], row["oms_id"]) == ("N-2", "902")

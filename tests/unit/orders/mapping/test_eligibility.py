@@ -71,7 +71,7 @@ def test_no_document_breaks_it_or_speaks_through_it(document: Any) -> None:
     [
         ({"path": "state"}, "gate: must be a list"),
         ([{"path": "state"}], r"gate\[0\].verdicts"),
-        ([{"path": "state", "verdicts": {"a": "stop"}}], "go, wait, withdrawn, refuse"),
+        ([{"path": "state", "verdicts": {"a": "stop"}}], "go, wait, withdrawn, cancelled, refuse"),
         ([{"path": "state", "verdicts": {"a": "go"}, "otherwise": "perhaps"}], "otherwise"),
         ([{"path": "state", "verdicts": {"a": {"table": "nowhere", "by": "b", "default": "go"}}}], "table"),
         ([{"path": "state", "verdicts": {"a": "go"}, "else": "go"}], r"gate\[0\]"),

@@ -11,6 +11,7 @@ from order_relay.errors import MalformedResponseError, SourceAuthError
 from order_relay.ledger import Ledger, migrate
 from order_relay.ledger.submissions.unread_orders import read_attempts
 from order_relay.orders.identity.source_identity import IDENTITY_COLUMNS
+from order_relay.orders.mapping.eligibility import EligibilityRules
 from order_relay.orders.messages import DETAIL_UNREADABLE, RunContext, Selection, SourceOrder
 from order_relay.pipeline.report.report import write_report
 from order_relay.pipeline.retention.order_data import marker_name
@@ -45,7 +46,7 @@ class Shop:
 class FakeLedger:
     """Remembers what a ledger was told."""
 
-    intake = runs = worklist = property(lambda self: self)
+    intake = runs = worklist = cancellations = property(lambda self: self)
 
     received: list[Any] = field(default_factory=list)
     refused: str | None = None
@@ -54,6 +55,10 @@ class FakeLedger:
     def receive(self, ctx, info, offers, fingerprint):
         self.received.append((info, offers, fingerprint))
         return {"new": len(offers)}
+
+    def follow_offers(self, ctx, cancelled, eligible, as_of):
+        assert self.received == [], "before the batch counts, so that a crash in between loses nothing"
+        self.told.append((cancelled, eligible, as_of))
 
     def suspended_for(self, pipeline):
         return self.refused
@@ -79,7 +84,7 @@ def store(tmp_path):
     return BatchStore((tmp_path / "batches").as_uri())
 
 
-def run(shop, fake_ledger, store, reading=None, connection="c1"):
+def run(shop, fake_ledger, store, reading=None, connection="c1", eligibility=None):
     return extract(
         CTX,
         shop,
@@ -90,6 +95,7 @@ def run(shop, fake_ledger, store, reading=None, connection="c1"):
         transform_fingerprint="t1",
         connection_fingerprint=connection,
         clock=lambda: NOW,
+        eligibility=eligibility,
     )
 
 
@@ -107,6 +113,15 @@ def test_orders_are_archived_and_their_identities_received(store):
     assert [json.loads(text) for _, _, text in reader.orders()] == [order(1, notes="Zoë"), order(2)]
     assert list(reader.identities()) == ["1", "2"]
     assert reader.facts["complete"] is True
+
+
+def test_orders_offered_as_cancelled_and_as_valid_are_followed_before_the_batch_counts(store):
+    rules = [{"path": "status", "verdicts": {"open": "go", "void": "cancelled", "done": "withdrawn", "new": "wait"}}]
+    words = enumerate(("open", "void", "done", "new", "other"), 1)
+    broken = SourceOrder(order(9, status="open"), "lone_surrogate")
+    shop, fake_ledger = Shop([*(order(n, status=word) for n, word in words), broken]), FakeLedger()
+    run(shop, fake_ledger, store, eligibility=EligibilityRules.from_mapping(rules, {}))
+    assert fake_ledger.told == [({"2"}, {"1"}, NOW)]
 
 
 def test_card_data_reaches_neither_archive_nor_hash(store, tmp_path):
