@@ -3,7 +3,8 @@
 No rule can decide some cases. An order was offered with other content after it was imported; two versions under one
 uuid name different customers, or share so few items that they may be two orders; a number names a version of an order
 that was never seen: such orders are **held**. And an order that is **in doubt** for longer than a setting must be
-looked up in the OMS by an operator.
+looked up in the OMS by an operator. One that the shop **cancels after the import** must be cancelled in the OMS, or
+kept.
 
 Every five minutes this DAG looks for such orders and opens one run for each **group** of held versions, unless one is
 open. A group is everything held that shares a uuid, an order number or an id; one answer decides about all of it. Each
@@ -20,6 +21,8 @@ takes no worker slot, and an unanswered question does not block the others.
 | **decide** | carries out the decision |
 | **settle** | asks what was found in the OMS about an order in doubt |
 | **record** | carries out the finding |
+| **cancellation** | asks whether an order that the shop cancelled is cancelled in the OMS, or kept |
+| **conclude** | carries out that decision |
 
 * **replacement**: the newest version is sent, and the older ones are superseded. One that is at the OMS must be
   cancelled there. Not offered if nothing can be replaced, if the version at the OMS is the newer one, or while one is
@@ -41,7 +44,8 @@ asked about).
 
 No names, addresses, customer numbers or e-mails are shown, only that such a field changed or contradicts.
 
-**On the command line**: `order-relay held`, `held NUMBER`, `decide NUMBER ...`, `doubt`, `settle NUMBER ...`.
+**On the command line**: `order-relay held`, `held NUMBER`, `decide NUMBER ...`, `doubt`, `settle NUMBER ...`,
+`cancelled`.
 """
 
 from __future__ import annotations
@@ -63,7 +67,8 @@ with DAG(schedule=utc_schedule("*/5 * * * *"), **arguments) as dag:
     review = hitl.ReviewOperator(task_id="review")
     settle = hitl.SettleOperator(task_id="settle")
     confirm = hitl.ConfirmOperator(task_id="confirm")
-    reviews.start() >> [found, review, settle]
+    cancellation = hitl.CancellationOperator(task_id="cancellation")
+    reviews.start() >> [found, review, settle, cancellation]
     TriggerDagRunOperator.partial(
         task_id="open_review",
         trigger_dag_id=NAME,
@@ -72,3 +77,4 @@ with DAG(schedule=utc_schedule("*/5 * * * *"), **arguments) as dag:
     ).expand_kwargs(found)
     [review, review >> confirm] >> reviews.decide()
     settle >> reviews.record()
+    cancellation >> reviews.conclude()

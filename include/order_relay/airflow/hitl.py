@@ -14,7 +14,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
 from order_relay.airflow.context.review_task import CANCELLED, NOT_CANCELLED, ReviewTask
-from order_relay.orders.review.choices import ABSENT, CHOICES, STORED
+from order_relay.orders.review.choices import ABSENT, CANCELLATION_CHOICES, CHOICES, STORED
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -89,6 +89,13 @@ class ConfirmOperator(DecisionOperator):
     """Asks whether the order to be replaced is cancelled in the OMS; skipped for other decisions."""
 
     choices = (CANCELLED, NOT_CANCELLED)
+
+
+class CancellationOperator(DecisionOperator):
+    """Asks whether an order that the shop cancelled after the import is cancelled in the OMS, or kept."""
+
+    choices = CANCELLATION_CHOICES
+    form: ClassVar[dict[str, Any]] = {"reason": _reason_param()}
 
 
 class SettleOperator(DecisionOperator):

@@ -44,6 +44,8 @@ _SUBMISSION = (
     "shipped_at",
     "source_cancelled_at",
     "cancelled_at",
+    "source_reinstated_at",
+    "cancellation_decided_at",
 )
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "progress": ("name", "status", "at", "note"),

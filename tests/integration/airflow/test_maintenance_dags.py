@@ -17,7 +17,18 @@ TASKS = {
     "quarantine_replay": ["choose", "carry_out"],
     "reconcile": ["active", "compare"],
     "retention": ["removable", "remove"],
-    "order_review": ["start", "find", "open_review", "review", "confirm", "decide", "settle", "record"],
+    "order_review": [
+        "start",
+        "find",
+        "open_review",
+        "review",
+        "confirm",
+        "decide",
+        "settle",
+        "record",
+        "cancellation",
+        "conclude",
+    ],
 }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CONF_KEY = "review"
 """Key in a run's configuration that holds its case."""
 
-HELD, DOUBT = "held", "doubt"
+HELD, DOUBT, SHOP_CANCELLED = "held", "doubt", "cancelled"
 
 CANCELLED, NOT_CANCELLED = "the old order is cancelled in the OMS", "it is not: decide nothing"
 """The answers of the confirmation before an order is replaced."""
@@ -25,8 +25,8 @@ _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
 @dataclass(frozen=True)
 class ReviewTask:
     """One case. ``number``: the order, or the newest one of a group. ``shown``: the submissions, as ``id/revision``
-    (held) or ``id/attempt`` (in doubt). ``choices``: the answers that apply to a held group. If any of these changes it
-    is another case, to which answers about this one do not apply.
+    (held, cancelled) or ``id/attempt`` (in doubt). ``choices``: the answers that apply to a held group. If any of these
+    changes it is another case, to which answers about this one do not apply.
     """
 
     kind: str

@@ -20,11 +20,12 @@ from order_relay.airflow.session import open_ledger, open_wiring
 from order_relay.errors import OrderRelayError
 from order_relay.ledger import Ledger
 from order_relay.orders.markdown import escape_markdown
-from order_relay.orders.review.choices import EFFECTS, REPLACEMENT
+from order_relay.orders.review.choices import AT_OMS, CANCELLATION_EFFECTS, EFFECTS, KEEP, REPLACEMENT
 from order_relay.pipeline.lookup.evidence import DOUBT_REASONS, OPERATOR_REASONS
 from order_relay.pipeline.operators.review import build_review
 from order_relay.pipeline.operators.review_model import OrderReview
 from order_relay.pipeline.report.advice import explain
+from order_relay.pipeline.report.formatting import format_time
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,6 +56,12 @@ def build_prompt(task: str, review_task: ReviewTask, context: Context) -> Review
             return ReviewPrompt(
                 f"{review_task.pipeline}: is order {review_task.number} in the OMS?",
                 _in_doubt_body(ledger, review_task),
+                interval,
+            )
+        if task == "cancellation":
+            return ReviewPrompt(
+                f"{review_task.pipeline}: the shop cancelled order {review_task.number}; is it shipped?",
+                _cancellation_body(ledger, review_task),
                 interval,
             )
         review, body = _load_review(ledger, review_task)
@@ -135,3 +142,24 @@ It was sent at {row["sent_at"]:%Y-%m-%d %H:%M:%S} UTC (attempt {row["attempt"]})
 ---
 **stored**: the OMS has the order; give its OMS id. **absent**: the OMS does not have it; it will be sent again. Choose
 *absent* only if you are sure: otherwise the order is shipped twice. A *reason* (how you searched) is required."""
+
+
+def _cancellation_body(ledger: Ledger, review_task: ReviewTask) -> str:
+    (row,) = (row for row in ledger.cancellations.unsettled(review_task.pipeline) if row["id"] in review_task.seen)
+    reinstated = row["source_reinstated_at"]
+    facts = [f"The shop cancelled it at {format_time(row['source_cancelled_at'])}, after its import."]
+    if reinstated is not None:
+        facts.append(f"**It took the cancellation back at {format_time(reinstated)}.**")
+    if row["shipped"]:
+        facts.append(f"**It is {'partly ' if row['shipped'] == 'partly' else ''}shipped already.**")
+    effects = "\n\n".join(f"**{choice}**: {CANCELLATION_EFFECTS[choice]}" for choice in (AT_OMS, KEEP))
+    return f"""## Order {review_task.number}
+
+{" ".join(facts)} The order feed does not offer it for shipping until you decide.
+
+**Its OMS id is `{row["oms_id"]}`. To cancel it, cancel it in the OMS first.**
+
+---
+{effects}
+
+A *reason* is required. If the case changes before you answer, this review ends and a new one opens."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_relay.airflow.context.review_task import CANCELLED, DOUBT, HELD, ReviewTask
+from order_relay.airflow.context.review_task import CANCELLED, DOUBT, HELD, SHOP_CANCELLED, ReviewTask
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import open_ledger
 from order_relay.errors import ConcurrentUpdateError, IllegalTransitionError, OrderRelayError
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.operators.held_groups import HeldGroup
+from order_relay.ledger.schema.listed_rows import CancelledSubmission
 from order_relay.orders.review.choices import STORED
 from order_relay.pipeline.lookup.evidence import DOUBT_REASONS
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
@@ -69,8 +70,20 @@ def _next_run(ti: Any, dag_id: str, stem: str) -> str:
 
 
 def pending_reviews(ledger: Ledger) -> list[ReviewTask]:
-    """Cases that need a decision: held groups, then orders in doubt, longest waiting first."""
-    return [*_held_reviews(ledger.decisions.held_groups()), *_in_doubt_reviews(ledger.queries.in_doubt())]
+    """Cases that need a decision: orders cancelled by their source, held groups, orders in doubt, each by age."""
+    return [
+        *_cancellation_reviews(ledger.cancellations.unsettled()),
+        *_held_reviews(ledger.decisions.held_groups()),
+        *_in_doubt_reviews(ledger.queries.in_doubt()),
+    ]
+
+
+def _cancellation_reviews(rows: Sequence[CancelledSubmission]) -> list[ReviewTask]:
+    """One case per imported order that its source cancelled."""
+    return [
+        ReviewTask(SHOP_CANCELLED, row["pipeline"], row["order_number"], (f"{row['id']}/{row['revision']}",))
+        for row in rows
+    ]
 
 
 def _held_reviews(groups: Sequence[HeldGroup]) -> list[ReviewTask]:
@@ -102,6 +115,8 @@ def still_open(ledger: Ledger, review_task: ReviewTask) -> bool:
     """Whether the case is unchanged and undecided. An open review may be answered at any age of the order."""
     if review_task.kind == HELD:
         return review_task in _held_reviews(ledger.decisions.held_groups(review_task.pipeline, review_task.number))
+    if review_task.kind == SHOP_CANCELLED:
+        return review_task in _cancellation_reviews(ledger.cancellations.unsettled(review_task.pipeline))
     return any(
         row["pipeline"] == review_task.pipeline and (f"{row['id']}/{row['attempt']}",) == review_task.shown
         for row in ledger.queries.in_doubt()
@@ -170,18 +185,40 @@ def record(context: Context) -> dict[str, Any]:
     review_task = _require_task(context)
     answer = context["ti"].xcom_pull(task_ids="settle")
     oms_id = answer["oms_id"] if answer["choice"] == STORED else None
+
+    def act(ledger: Ledger) -> list[int]:
+        return ledger.decisions.settle_in_doubt(
+            review_task.number,
+            oms_id,
+            answer["reason"],
+            answer["who"],
+            pipeline=review_task.pipeline,
+            shown=review_task.seen,
+        )
+
+    return _carried_out(review_task, answer, act)
+
+
+def conclude(context: Context) -> dict[str, Any]:
+    """Record the decision about an order that its source cancelled, unless the case has changed since."""
+    review_task = _require_task(context)
+    answer = context["ti"].xcom_pull(task_ids="cancellation")
+
+    def act(ledger: Ledger) -> list[int]:
+        return ledger.cancellations.decide(review_task.seen, answer["choice"], answer["reason"], answer["who"])
+
+    return _carried_out(review_task, answer, act)
+
+
+def _carried_out(
+    review_task: ReviewTask, answer: Mapping[str, str], act: Callable[[Ledger], Sequence[int]]
+) -> dict[str, Any]:
+    """The result of an answer about one order, carried out unless an earlier try of this task has done it."""
     with open_ledger() as ledger:
         if ledger.decisions.already_decided(review_task.seen, answer["choice"], answer["reason"], answer["who"]):
-            return {"decided": 1, "choice": answer["choice"]}  # done by an earlier try of this task
+            return {"decided": 1, "choice": answer["choice"]}
         try:
-            done = ledger.decisions.settle_in_doubt(
-                review_task.number,
-                oms_id,
-                answer["reason"],
-                answer["who"],
-                pipeline=review_task.pipeline,
-                shown=review_task.seen,
-            )
+            done = act(ledger)
         except (ConcurrentUpdateError, IllegalTransitionError) as error:
             return _not_decided(review_task, str(error))
     log.info(

@@ -6,16 +6,16 @@ from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 
-from order_relay.airflow.context.review_task import HELD, ReviewTask
+from order_relay.airflow.context.review_task import DOUBT, HELD, SHOP_CANCELLED, ReviewTask
+
+_QUESTIONS = {HELD: "review", DOUBT: "settle", SHOP_CANCELLED: "cancellation"}
 
 
 @task.branch
 def start() -> str:
     """Ask about the case that this run was opened for; a run without a case looks for cases."""
     review_task = ReviewTask.of(get_current_context())
-    if review_task is None:
-        return "find"
-    return "review" if review_task.kind == HELD else "settle"
+    return "find" if review_task is None else _QUESTIONS[review_task.kind]
 
 
 @task(multiple_outputs=False)
@@ -41,3 +41,11 @@ def record() -> dict[str, Any]:
     from order_relay.airflow.jobs import reviews
 
     return reviews.record(get_current_context())
+
+
+@task(multiple_outputs=False)
+def conclude() -> dict[str, Any]:
+    """Record the decision about an order that the shop cancelled after the import."""
+    from order_relay.airflow.jobs import reviews
+
+    return reviews.conclude(get_current_context())

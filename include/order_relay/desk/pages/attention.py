@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from order_relay.desk.access import Operator, Principal, Viewer
 from order_relay.desk.deployment import Desk, DeskDeployment, not_found
-from order_relay.desk.pages.order_actions import parse_shown
+from order_relay.desk.pages.order_actions import CANCELLATION_RESULTS, parse_shown
 from order_relay.desk.pages.today import last_reads
 from order_relay.desk.rendering import done, render
 from order_relay.errors import ConcurrentUpdateError, ConfigurationError
@@ -199,6 +199,23 @@ async def discard(desk: Desk, user: Operator, reason: Reason, shown: Shown = "")
     def act() -> str:
         found = desk.actions.discard(_selected(desk, user, shown), reason, user.name)
         return f"{format_orders(len(found.orders), 'is', 'are')} discarded."
+
+    return done(await desk.run(act))
+
+
+@router.post("/cancellation")
+async def cancellation(
+    desk: Desk,
+    user: Operator,
+    choice: Annotated[str, Form(pattern="cancelled|keep")],
+    reason: Reason,
+    shown: Shown = "",
+) -> Response:
+    """Decide about orders that the shop cancelled after the import."""
+
+    def act() -> str:
+        ids = desk.actions.decide_cancellations(_selected(desk, user, shown), choice, reason, user.name)
+        return CANCELLATION_RESULTS[choice].format(format_orders(len(ids), "is", "are"))
 
     return done(await desk.run(act))
 

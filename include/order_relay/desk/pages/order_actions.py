@@ -16,12 +16,19 @@ from order_relay.desk.pages.order import OrderId
 from order_relay.desk.rendering import done, render
 from order_relay.errors import ConfigurationError, IllegalTransitionError
 from order_relay.ledger import WorkItem
+from order_relay.orders.review.choices import AT_OMS, KEEP
 from order_relay.pipeline.operators.previews import REFUSED, OrderOutcome
 from order_relay.wiring.actions import REPLAY
 
 router = APIRouter(prefix="/orders/{number}")
 
 Reason = Annotated[str, Form(max_length=500)]
+CANCELLATION_RESULTS = {
+    AT_OMS: "{} recorded as cancelled in the OMS.",
+    KEEP: "{} kept. The order feed offers it for shipping.",
+}
+"""Messages after a decision about orders that the shop cancelled."""
+
 Revision = Annotated[int, Form()]
 """What the page showed: the order's revision; in doubt, its attempt."""
 
@@ -115,6 +122,25 @@ async def settle(
             order.order_number, stored, reason, user.name, pipeline=order.pipeline, shown={number: revision}
         )
         return "The order is imported." if stored else "The order is not in the OMS; the next run sends it."
+
+    return done(await acted(desk, user, number, act))
+
+
+@router.post("/cancellation")
+async def cancellation(
+    *,
+    desk: Desk,
+    user: Operator,
+    number: OrderId,
+    revision: Revision,
+    choice: Annotated[str, Form(pattern="cancelled|keep")],
+    reason: Reason,
+) -> Response:
+    """Decide about an order that the shop cancelled after the import."""
+
+    def act() -> str:
+        desk.actions.decide_cancellations({number: revision}, choice, reason, user.name)
+        return CANCELLATION_RESULTS[choice].format("The order is")
 
     return done(await acted(desk, user, number, act))
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from order_relay.ledger.operators.shown import shown_revision
+from order_relay.ledger.schema.states import State
 from order_relay.orders.notes import OrderNote
 
 T = TypeVar("T")
@@ -66,7 +67,16 @@ class OrderFacts:
     shipped_at: datetime | None
     source_cancelled_at: datetime | None
     cancelled_at: datetime | None
+    source_reinstated_at: datetime | None
+    cancellation_decided_at: datetime | None
     sent_as: str
+
+    @property
+    def cancellation_is_open(self) -> bool:
+        """Whether an operator must decide about the source's cancellation (``cancellations.UNDECIDED``)."""
+        open_at_destination = self.cancelled_at is None or self.source_reinstated_at is not None
+        undecided = self.source_cancelled_at is not None and self.cancellation_decided_at is None
+        return self.state == State.IMPORTED and undecided and open_at_destination
 
     @property
     def shown(self) -> int:

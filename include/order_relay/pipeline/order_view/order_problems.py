@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from order_relay.ledger.reporting.order_records import OrderHistory, RefusalEntry
+from order_relay.ledger.reporting.order_records import OrderFacts, OrderHistory, RefusalEntry
 from order_relay.ledger.schema.states import State
 from order_relay.pipeline.report.advice import advice_for, explain
 from order_relay.pipeline.report.advice_types import StateAdvice
@@ -85,8 +85,8 @@ def _numbers(history: OrderHistory) -> Iterable[ProblemPlace]:
 
 def _beside_the_state(history: OrderHistory) -> Iterator[OrderProblem]:
     order = history.order
-    if order.source_cancelled_at is not None and order.cancelled_at is None and order.state == State.IMPORTED:
-        yield _task(CANCELLED, [f"Cancelled in the shop: {format_time(order.source_cancelled_at)}"])
+    if order.cancellation_is_open:
+        yield _task(CANCELLED, _cancellation(order))
     if order.ack == "refused":
         yield _task(ACKNOWLEDGEMENT, ["The source refused the acknowledgement"])
     failed = [step for step in history.write_back.rows if step.state == "failed"]
@@ -106,6 +106,15 @@ def _beside_the_state(history: OrderHistory) -> Iterator[OrderProblem]:
     for what, question in asks:
         title = f"Question about {what}"
         yield OrderProblem("question", title, question, "an operator", "Check it with the carrier or the service.")
+
+
+def _cancellation(order: OrderFacts) -> Iterator[str]:
+    if order.source_cancelled_at is not None:
+        yield f"Cancelled in the shop: {format_time(order.source_cancelled_at)}"
+    if order.source_reinstated_at is not None:
+        yield f"The shop took the cancellation back: {format_time(order.source_reinstated_at)}"
+    if order.shipped:
+        yield "Shipped already" if order.shipped == "shipped" else "Partly shipped already"
 
 
 def _problem(code: str, places: Iterable[ProblemPlace], state: str = "", omitted: int = 0) -> OrderProblem:

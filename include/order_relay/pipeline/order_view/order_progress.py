@@ -147,5 +147,7 @@ def _cancelled(history: OrderHistory) -> ProgressStep:
     order = history.order
     if order.cancelled_at is not None:
         return ProgressStep("cancelled", StepStatus.DONE, order.cancelled_at)
+    if order.cancellation_decided_at is not None:
+        return ProgressStep("cancelled", StepStatus.NOT_NEEDED, order.cancellation_decided_at, "in the shop; kept")
     note = "in the shop; not yet in the OMS" if order.state in AT_DESTINATION else "in the shop"
     return ProgressStep("cancelled", StepStatus.CURRENT, order.source_cancelled_at, note)

@@ -119,6 +119,8 @@ def test_a_cancelled_order_has_one_more_step_and_is_not_shipped() -> None:
     assert order_progress(history(asked))[-1] == ProgressStep(
         "cancelled", CURRENT, NOW, "in the shop; not yet in the OMS"
     )
+    kept = order_progress(history(replace(asked, cancellation_decided_at=NOW)))[-1]
+    assert (kept.status, kept.note) == (NOT_NEEDED, "in the shop; kept")
     found = line(history(replace(asked, cancelled_at=NOW)))
     assert (found["cancelled"], found["shipped"], found["delivered"]) == (DONE, NOT_NEEDED, NOT_NEEDED)
 
