@@ -90,8 +90,9 @@ def main() -> int:
         bench.warm_up()
         for number in numbers:
             results[number] = [bench.run(number) for _ in range(options.runs)]
-    load = "/".join(f"{value:.1f}" for value in os.getloadavg())
-    sys.stdout.write(f"{os.cpu_count()} cores, load average {load}, {options.database}, {' '.join(sys.argv[1:])}\n\n")
+    sys.stdout.write(
+        f"{os.cpu_count()} cores, load average {_load()}, {options.database}, {' '.join(sys.argv[1:])}\n\n"
+    )
     for number, runs in results.items():
         sys.stdout.write(_table(number, runs))
     return 0
@@ -114,6 +115,7 @@ class Bench:
         begun, used = time.monotonic(), _cpu_seconds()
         time.sleep(10)
         self._idle_cpu = (_cpu_seconds() - used) / (time.monotonic() - begun)
+        sys.stderr.write(f"idle: {100 * self._idle_cpu:.0f}% of a core\n")
 
     def run(self, orders: int) -> Measured:
         """Offer orders, trigger a run, wait for its end."""
@@ -125,7 +127,9 @@ class Bench:
         cpu = _cpu_seconds() - used - self._idle_cpu * (time.monotonic() - begun)
         if self.runs.state(run) != "success" or self.vendors.report()["imported"] - imported != orders:
             raise SystemExit(f"{run} failed or did not import {orders} orders; see {self.airflow.home}")
-        return self._measured(run, cpu)
+        measured = self._measured(run, cpu)
+        sys.stderr.write(f"{run}: {orders} orders, {measured.wall_s:.1f} s, {cpu:.1f} CPU s, load {_load()}\n")
+        return measured
 
     def _measured(self, run: str, cpu_s: float) -> Measured:
         path = f"/dags/{PIPELINE}/dagRuns/{run}"
@@ -174,6 +178,10 @@ class Bench:
         folder = self.airflow.home / "logs" / f"dag_id={PIPELINE}" / f"run_id={task['dag_run_id']}" / name
         text = (folder / f"attempt={task['try_number']}.log").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def _load() -> str:
+    return "/".join(f"{value:.1f}" for value in os.getloadavg())
 
 
 def _cpu_seconds() -> float:

@@ -68,13 +68,20 @@ DESK_FORM: dict[str, Any] = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Name, version and connection types, as Airflow reads them."""
+    """Name, version, connection types, and the converter of our assets for OpenLineage, as Airflow reads them."""
     return {
         "package-name": "order-relay",
         "name": "Order Relay",
         "description": "Moves orders from where they are taken to where they are fulfilled, exactly once.",
         "versions": [order_relay.__version__],
         "connection-types": [connection_type(form) for form in (*connection_forms().values(), LEDGER_FORM, DESK_FORM)],
+        "asset-uris": [
+            {
+                "schemes": ["x-order-relay"],
+                "handler": None,  # any URI is valid
+                "to_openlineage_converter": "order_relay.airflow.telemetry.lineage.to_openlineage",
+            }
+        ],
     }
 
 

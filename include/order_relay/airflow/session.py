@@ -13,7 +13,8 @@ from airflow.sdk.exceptions import AirflowException
 from order_relay import measurements
 from order_relay.airflow import connections
 from order_relay.airflow.context.run_request import RunRequest, task_name
-from order_relay.airflow.telemetry.recording import engine_measured
+from order_relay.airflow.telemetry import structured_logs
+from order_relay.airflow.telemetry.recording import engine_measured, mode_of
 from order_relay.errors import OrderRelayError, SourceAuthError, redacted_trace
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.messages import RunContext
@@ -71,6 +72,8 @@ def open_run(pipeline: str, request: RunRequest, context: Context) -> Iterator[W
     first = context["ti"].xcom_pull(task_ids="extract")
     known = isinstance(first, Mapping) and "shadow" in first
     shadow = bool(first["shadow"]) if known else not request.dry_run and load_pipeline(pipeline).shadow
+    batch = str(first.get("name", "")) if known else ""
+    structured_logs.bind_run(pipeline, request.run, mode_of(request, shadow=shadow), batch)
     with (
         open_wiring(pipeline, dry_run=request.dry_run, shadow=shadow) as wiring,
         recorded_cause(RunContext(pipeline, request.run), wiring.store, task_name(context)),

@@ -17,6 +17,7 @@ from order_relay.airflow.context.xcom import StageTimer, batch_manifest, chunk_n
 from order_relay.airflow.metadata import stop_variable
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import account_names, open_ledger, open_run, record_refused_logins
+from order_relay.airflow.telemetry import lineage, structured_logs
 from order_relay.airflow.telemetry.recording import mode_of, run_done, stage_done
 from order_relay.batches import Manifest
 from order_relay.errors import RunFailedError
@@ -73,9 +74,13 @@ def extract(pipeline: str, context: Context) -> XCom:
                 if from_archive
                 else run.extract(_fetch_plan(run, request))
             )
+            structured_logs.bind_run(pipeline, ctx.run, mode_of(request, shadow=wiring.shadow), manifest.name)
             work = run.has_work(manifest)
             done = {**manifest.as_xcom(), "work": int(work), "shadow": int(wiring.shadow), **clock.seconds()}
             stage_done("extract", pipeline, mode_of(request, shadow=wiring.shadow), done, ledger)
+            archive = lineage.archive(wiring.store_url, pipeline, manifest.records, manifest.bytes)
+            source = lineage.account(wiring.source.account, manifest.records)
+            lineage.orders_moved([archive] if from_archive else [source], [] if from_archive else [archive])
     if not work:
         log.info("%s: validate to load are skipped", NOTHING_TO_DO)
     return done
@@ -161,6 +166,10 @@ def load(pipeline: str, context: Context, chunk: str) -> XCom:
                 notify(ledger, "", invalid_stop_value(switches[-1]))
         done = {"kind": "load", "chunk": chunk, **counts, **clock.seconds()}
         stage_done("load", pipeline, mode_of(request, shadow=wiring.shadow), done, ledger)
+        if not wiring.dry_run:
+            sent = counts.get("imported", 0)
+            oms = lineage.account(wiring.destination.account, sent)
+            lineage.orders_moved([lineage.archive(wiring.store_url, pipeline, sent)], [oms])
     return done
 
 
@@ -191,6 +200,9 @@ def acknowledge(pipeline: str, context: Context) -> XCom:
         found = ledger.accounting.counts(pipeline, ctx.run)
         done = {"kind": "acknowledge", **counts, **clock.seconds()}
         stage_done("acknowledge", pipeline, mode_of(request), done, ledger)
+        settled = found["states"].get("imported", 0)
+        oms = lineage.account(wiring.destination.account, settled)
+        lineage.orders_moved([oms], [lineage.asset(pipeline, settled)])
     batch = batch_manifest(context)
     asset = orders_asset(pipeline)
     context["outlet_events"][asset].extra = {
@@ -226,6 +238,7 @@ def report(pipeline: str, context: Context) -> XCom:
         )
         ledger.runs.end(ctx, result.facts)
         run_done(pipeline, mode_of(request, shadow=wiring.shadow), result, failed)
+        structured_logs.stopped_orders(ctx, ledger, result)
         repeat_s = wiring.settings.alerts.repeat_s
         alerts = check_run(pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked, causes=result.causes)
         if wiring.shadow:
