@@ -43,10 +43,6 @@ _THEIRS = sa.and_(event.c.submission_id > _FIRST, event.c.submission_id <= _LAST
 """Events of the portion. With the ids of the orders alone, PostgreSQL may read all events."""
 
 
-def _assisted(where: Where) -> Rows:
-    return assisted(*where, of=_THEIRS)
-
-
 def _stopped(where: Where) -> Rows:
     return stopped(*where, _THEIRS)
 
@@ -58,7 +54,7 @@ COUNTED = (
     (STOPS, _stopped),
     ((SHIPPED,), lambda where: shipped(*where)),
     ((IMPORT_TIME,), lambda where: import_times(*where)),
-    ((ASSISTED,), _assisted),
+    ((ASSISTED,), lambda where: assisted(*where, few=True)),
 )
 """What is compared at a time: kinds, and the orders that they count. A kind without a definition is compared with the
 first ones, so that its count must be zero."""
