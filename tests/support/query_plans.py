@@ -45,6 +45,7 @@ READS_ALL: Mapping[str, str] = {
     r"^SELECT EXISTS \(SELECT \* \nFROM submission \nWHERE submission.pipeline = \S+\)": "stops at the first row",
     r"FROM run \nWHERE .* ORDER BY run.started_at DESC\n LIMIT": "stops after the newest rows",
     r"FROM shipment ORDER BY shipment.id DESC\s+LIMIT": "stops after the newest rows",
+    r"AND submission.state = 'imported' ORDER BY submission.imported_at DESC\n LIMIT": "stops after the newest rows",
     r"FROM batch \nWHERE batch.pipeline = \S+ ORDER BY batch.fetched_at, ": "`report` compares the archived batches",
     r"^SELECT batch.batch_id, batch.fetched_at \n": "retention, daily: one row per batch",
     r"^SELECT run.run, run.started_at \n": "retention, daily: one row per run",

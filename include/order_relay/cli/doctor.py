@@ -19,11 +19,14 @@ def doctor(
     vendors: Annotated[
         bool, typer.Option("--vendors/--no-vendors", help="Also query the vendors; read-only, acknowledges nothing.")
     ] = True,
+    schemas: Annotated[
+        bool, typer.Option("--schemas", help="Also compare the schemas that the vendors publish with ours.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Check every connection and setting. Exit code 1 if a run would fail."""
     findings: list[CheckResult] = []
-    for finding in skip_repeated_causes(run_checks(Installation(), pipeline, vendors=vendors)):
+    for finding in skip_repeated_causes(run_checks(Installation(), pipeline, vendors=vendors, schemas=schemas)):
         findings.append(finding)
         if not as_json:
             _show(finding)

@@ -15,6 +15,7 @@ from order_relay_sandbox.faults import Fault
 from order_relay_sandbox.gate import RateLimit, Tokens, basic_matches, bearer
 from order_relay_sandbox.shopatron import gateway, reading
 from order_relay_sandbox.shopatron.checks import MISSING, Problem, problems
+from order_relay_sandbox.shopatron.published import published_schema
 from order_relay_sandbox.shopatron.store import NAME, Order, OrderBook, total_of
 from order_relay_sandbox.shopatron.switches import ShopatronSwitches
 from order_relay_sandbox.stand_in import Option, Route, StandIn
@@ -49,6 +50,7 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
             Route("GET", "/api/v2/order/", "search"),
             Route("GET", "/api/v2/order/{id}", "detail", "get_order"),
             Route("GET", "/api/v2/catalog/", "catalog"),
+            Route("GET", "/api/v2/schema/{name}", "schema"),
         ]
 
     def connection(self, url: str) -> dict[str, Any]:
@@ -120,6 +122,11 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
     async def catalog(self, request: web.Request) -> web.StreamResponse:
         """GET catalog/: a cheap way to check key and manufacturer."""
         return await self._read(request, "catalog", lambda: reading.catalog(request, self.switches))
+
+    async def schema(self, request: web.Request) -> web.StreamResponse:
+        """GET schema/{name}."""
+        name = request.match_info["name"]
+        return await self._read(request, "schema", lambda: published_schema(name, self.switches))
 
     async def _read(self, request: web.Request, at: str, answer: Any) -> web.StreamResponse:
         refused = self._admit(request)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
 from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.stand_in import Switches
 
-Place = Literal["import", "search", "order", "token", "catalog"]
+Place = Literal["import", "search", "order", "token", "catalog", "schema"]
 OWN_ANSWERS = ("throttle_403", "throttle_429", "bad_key")
 
 
 class ShopatronRule(Rule):
-    """``at``: ``import``, ``search``, ``order`` (get one), ``token``, ``catalog``.
+    """``at``: ``import``, ``search``, ``order`` (get one), ``token``, ``catalog``, ``schema``.
 
     ``later`` applies to imports only. ``throttle_403`` is the gateway's answer above the rate limit, ``bad_key`` for
     an unknown key.
@@ -97,5 +97,11 @@ class ShopatronSwitches(Switches):
     )
     rows_carry_external_id: bool = True
     order_carries_external_id: bool = True
+    publishes_schemas: bool = True
+    schema_changes: dict[str, Any] = Field(
+        default={},
+        description="values in chosen places of the published schemas, by file and JSON pointer, such as "
+        "importOrder.json#/properties/orderComment/maxLength: 200; null removes what is there",
+    )
     cancelled_spelling: str = "CANCELED"
     faults: tuple[ShopatronRule, ...] = ()

@@ -133,6 +133,7 @@ def _oms_statuses(ledger: Ledger, name: str, now: datetime) -> None:
     ledger.oms_statuses.record(ctx, {first: OmsOrder("CANCELED", OmsReading.CANCELLED)}, pace, now)
     ledger.oms_statuses.record_unanswered({second: "HTTP 404"}, pace)
     account = ledger.queries.find("N77")[0]["destination"] or "x"
+    ledger.queries.last_payloads(account, 100)
     ledger.oms_questions.make_due(account, "O77")
     ledger.oms_questions.make_due(account, "", "K77")
     ledger.oms_statuses.of(first)

@@ -14,11 +14,12 @@ _FIX_CONNECTION = "edit this connection (Admin > Connections, or AIRFLOW_CONN_..
 
 
 def run_checks(
-    installation: Installation, pipeline: str | None, *, vendors: bool, accounting: bool = True
+    installation: Installation, pipeline: str | None, *, vendors: bool, accounting: bool = True, schemas: bool = False
 ) -> Iterator[CheckResult]:
     """Run all checks; results are yielded as they become available.
 
-    ``vendors``: query them, read-only. ``accounting``: check the whole ledger, which reads every order.
+    ``vendors``: query them, read-only. ``accounting``: check the whole ledger, which reads every order. ``schemas``:
+    compare the schemas that vendors publish with ours, and with what was sent.
     """
     advice = "set ORDER_RELAY_CONFIG to the folder with your pipeline files"
     yield from run_guarded("pipelines", advice, partial(storage.pipelines, installation))
@@ -36,7 +37,9 @@ def run_checks(
     yield from vendor_folders.vendor_folders()
     yield from run_guarded("endpoints", "see above", partial(endpoints.check_endpoints, installation, _FIX_CONNECTION))
     if vendors:
-        yield from run_guarded("pipelines", "see above", partial(_vendor_checks, installation, pipeline))
+        yield from run_guarded(
+            "pipelines", "see above", partial(_vendor_checks, installation, pipeline, schemas=schemas)
+        )
         yield from run_guarded("status accounts", "see above", partial(status_accounts.status_accounts, installation))
 
 
@@ -48,9 +51,9 @@ def _dags(installation: Installation) -> Iterator[CheckResult]:
     yield from airflow_state.dags(installation, [*used, *status_accounts.in_use(installation)])
 
 
-def _vendor_checks(installation: Installation, pipeline: str | None) -> Iterator[CheckResult]:
+def _vendor_checks(installation: Installation, pipeline: str | None, *, schemas: bool) -> Iterator[CheckResult]:
     """Each vendor account of the pipelines once, then the consistency of each pipeline's mappings."""
-    from order_relay.airflow.doctor import vendor_probes  # imports the ledger, which other commands may not need
+    from order_relay.airflow.doctor import published_schemas, vendor_probes  # import the ledger, see above
 
     seen: set[str] = set()
     named = installation.chosen(pipeline)
@@ -62,13 +65,17 @@ def _vendor_checks(installation: Installation, pipeline: str | None) -> Iterator
             (settings.source, vendor_probes.source_checks),
             (settings.destination, vendor_probes.destination_checks),
         )
-        for party, check in sides:
+        for party, examine in sides:
             if repr(party) not in seen:
                 seen.add(repr(party))
                 yield from run_guarded(
-                    f"connection {party.connection}", _FIX_CONNECTION, partial(check, installation, name)
+                    f"connection {party.connection}", _FIX_CONNECTION, partial(examine, installation, name)
                 )
         yield from run_guarded(f"pipeline {name}", "edit its file", partial(vendor_probes.mapping, installation, name))
+    destinations = {repr(installation.pipelines[name].destination): name for name in used or valid}
+    for name in destinations.values() if schemas else ():
+        check = partial(published_schemas.schema_checks, installation, name)
+        yield from run_guarded(f"schemas of {installation.pipelines[name].destination.connection}", "see above", check)
     for name in sorted(set(valid) - set(used)) if used and not named else ():
         connection = installation.pipelines[name].source.connection
         yield ok(f"pipeline {name}", f"not in use: never ran, and connection {connection!r} is not defined")

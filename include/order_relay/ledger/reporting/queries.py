@@ -13,6 +13,7 @@ from order_relay.ledger.fulfilment.shipments import shipments_of
 from order_relay.ledger.fulfilment.status_queries import statuses_of
 from order_relay.ledger.listing.order_search import begins_with, identified_by
 from order_relay.ledger.schema.listed_rows import (
+    ImportedPayload,
     ImportedSubmission,
     InDoubtSubmission,
     ListedSubmission,
@@ -232,6 +233,17 @@ class Queries(Repository):
         if name is not None:
             query = query.where(submission.c.pipeline == name)
         return tx.rows(ImportedSubmission, query)
+
+    @reads
+    def last_payloads(self, tx: Transaction, destination: str, limit: int) -> list[ImportedPayload]:
+        """Payloads of the orders that a destination account imported last, newest first."""
+        query = (
+            sa.select(submission.c.order_number, submission.c.payload_name, submission.c.payload_row)
+            .where(submission.c.destination == destination, sa.text("submission.state = 'imported'"))
+            .order_by(submission.c.imported_at.desc())
+            .limit(limit)
+        )
+        return [one for one in tx.rows(ImportedPayload, query) if one["payload_name"]]
 
 
 _RELATED = [submission.c[name] for name in RelatedSubmission.__annotations__]

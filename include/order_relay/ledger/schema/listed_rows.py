@@ -120,6 +120,14 @@ class ImportedSubmission(TypedDict):
     why: str
 
 
+class ImportedPayload(TypedDict):
+    """Where the payload of an imported order is in the batch store."""
+
+    order_number: str
+    payload_name: str
+    payload_row: int
+
+
 class CancelledSubmission(TypedDict):
     """An imported order that its source cancelled, and may have reinstated since. ``revision``: for a decision."""
 
