@@ -50,7 +50,7 @@ class LedgerDriver:
             name, f"{name}/manifest.json", len(rows), fetched, complete and not windowed, windowed=windowed
         )
         self.last_batch = name
-        return self.ledger.intake.receive(self.ctx, info, frame, fingerprint)
+        return self.ledger.intake.receive(self.ctx, info, frame if rows else None, fingerprint)
 
     def work(self, source_id: str) -> WorkItem:
         """The newest edition of a source id."""

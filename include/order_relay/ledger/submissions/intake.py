@@ -8,7 +8,7 @@ after the other.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -63,17 +63,18 @@ class Intake(Repository):
 
     @writes
     def receive(
-        self, tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
+        self, tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame | None, transform_fingerprint: str
     ) -> dict[str, int]:
         """See the function ``receive``."""
         return receive(tx, ctx, info, offers, transform_fingerprint)
 
 
 def receive(
-    tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str
+    tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame | None, transform_fingerprint: str
 ) -> dict[str, int]:
     """Receive one batch; returns counts by action. A batch that was received before (a retry) changes nothing.
 
+    ``offers``: ``None`` for a batch without orders; pandas is then not imported, which most runs would do for nothing.
     Only a ``complete`` batch confirms acknowledgements by absence. A start with a history ends with the first batch
     that is complete or was read without a gap.
     """
@@ -84,15 +85,10 @@ def receive(
     if before is not None:
         return dict(load_json(before))
     resume_waiting(tx, ctx)
-    known = _known(tx, ctx.pipeline, offers)
-    decided = decide_redeliveries(offers, known_frame(known), transform_fingerprint)
-    receiver = _Intake(tx, ctx, info, bound)
-    receiver.apply(offers, known, decided)
-    record_reads(tx, ctx, info, _problems(offers), {name: row.state for name, row in receiver.latest.items()})
+    counts = {} if offers is None else _decide(tx, ctx, info, offers, transform_fingerprint, bound)
     if info.complete:
-        _confirm_absent(tx, ctx.pipeline, info, offers)
+        _confirm_absent(tx, ctx.pipeline, info, {} if offers is None else offers)
     advance_watermark(tx, bound, info)
-    counts = {str(k): int(n) for k, n in Counter(decided["action"]).items()}
     tx.run(
         batch.insert(),
         {
@@ -108,6 +104,17 @@ def receive(
         },
     )
     return counts
+
+
+def _decide(  # noqa: PLR0917 - as `receive`, and the pipeline's row
+    tx: Transaction, ctx: RunContext, info: BatchInfo, offers: pd.DataFrame, transform_fingerprint: str, bound: Any
+) -> dict[str, int]:
+    known = _known(tx, ctx.pipeline, offers)
+    decided = decide_redeliveries(offers, known_frame(known), transform_fingerprint)
+    receiver = _Intake(tx, ctx, info, bound)
+    receiver.apply(offers, known, decided)
+    record_reads(tx, ctx, info, _problems(offers), {name: row.state for name, row in receiver.latest.items()})
+    return {str(k): int(n) for k, n in Counter(decided["action"]).items()}
 
 
 def _problems(offers: pd.DataFrame) -> dict[str, str]:
@@ -278,7 +285,7 @@ def _contents(pairs: Pairs) -> dict[int, dict[str, Any]]:
     }
 
 
-def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.DataFrame) -> None:
+def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.DataFrame | Mapping[str, Any]) -> None:
     """Confirm acknowledgements of orders that are absent from a later complete answer, even if they were refused
     ("order not found"), had no answer, or were not mentioned in the reply."""
     sent = tx.run(
@@ -289,7 +296,7 @@ def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.Data
             submission.c.ack_at <= info.fetched_at,
         )
     ).all()
-    ids, numbers = set(offers["source_id"]), set(offers["order_number"])
+    ids, numbers = set(offers.get("source_id", ())), set(offers.get("order_number", ()))
     absent = [row.id for row in sent if row.source_id not in ids and row.order_number not in numbers]
     confirmed = tx.many(_CONFIRM, [{"b_id": number, "ack_at": tx.now} for number in absent])
     order_counts.count(tx, name, order_counts.ACKNOWLEDGED, confirmed)

@@ -109,11 +109,14 @@ def extract(
         reading.unread_rules,
         source.windowed,
     )
-    frame = offers.frame()
-    if contents is not None and not frame.empty:
+    frame = offers.frame() if offers.columns["source_id"] else None
+    if contents is not None and frame is not None:
         renew_fingerprints(ctx, ledger.fingerprints, store, frame, unique_id, contents=contents)
     _follow_cancellations(ctx, ledger, offers.columns, fetched_at)
-    actions = (take_in or ledger.intake.receive)(ctx, batch, frame, transform_fingerprint)
+    if take_in is not None:
+        actions = take_in(ctx, batch, offers.frame() if frame is None else frame, transform_fingerprint)
+    else:
+        actions = ledger.intake.receive(ctx, batch, frame, transform_fingerprint)
     if missing := set(reading.asked_again) - set(offers.columns["source_id"]):
         log.info(
             "%d orders requested by id are no longer offered by the source",

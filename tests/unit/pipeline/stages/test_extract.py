@@ -54,7 +54,7 @@ class FakeLedger:
 
     def receive(self, ctx, info, offers, fingerprint):
         self.received.append((info, offers, fingerprint))
-        return {"new": len(offers)}
+        return {"new": 0 if offers is None else len(offers)}
 
     def follow_offers(self, ctx, cancelled, eligible, as_of):
         assert self.received == [], "before the batch counts, so that a crash in between loses nothing"
@@ -186,8 +186,7 @@ def test_an_empty_answer_is_a_batch_too(store):
     fake_ledger: Any = FakeLedger()
     manifest = run(Shop(), fake_ledger, store)
     assert manifest.records == 0
-    assert len(fake_ledger.received[0][1]) == 0
-    assert list(fake_ledger.received[0][1].columns) == [*IDENTITY_COLUMNS, "part", "row"]
+    assert fake_ledger.received[0][1] is None, "pandas is not imported for nothing"
 
 
 def test_a_second_try_never_writes_over_the_first(store):
