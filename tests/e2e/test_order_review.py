@@ -222,6 +222,18 @@ class TestInDoubt:
         assert (run.state, run.tasks["settle"], run.tasks["record"]) == ("success", "skipped", "skipped")
         assert world.states()["in_doubt"] == 0
 
+    def test_an_operator_keeps_what_the_shop_cancelled(self, world: Any, api: Any) -> None:
+        world.change("UPDATE submission SET source_cancelled_at = '2026-01-01 00:00:00.000000' WHERE oms_id = '4711'")
+        (one,) = found(world.run(DAG))
+        with person(api, ("keep", because("")), ("keep", because("the customer wants it"))) as someone:
+            run = world.run(DAG, **one["conf"])
+        assert "the shop cancelled order" in someone.seen[0][0]
+        assert "`4711`" in someone.seen[0][1]
+        assert (run.tasks["cancellation"], run.tasks["conclude"], run.tasks["review"]) == (*["success"] * 2, "skipped")
+        assert world.run(DAG).tasks["find"] == "skipped", "nothing is left to ask"
+        decided = world.ask("SELECT decision, reason FROM settlement WHERE decision = 'keep'")
+        assert [row["reason"] for row in decided] == ["the customer wants it"]
+
 
 def test_an_open_review_reminds_and_ends_where_nothing_is_left_to_ask(
     make_world: Callable[..., Any], caplog: pytest.LogCaptureFixture

@@ -139,6 +139,30 @@ def test_orders_are_marked(
     assert (done.action, done.who) == (action, OPERATOR.name)
 
 
+@pytest.mark.parametrize(("choice", "result"), [("cancelled", "recorded as cancelled in the OMS"), ("keep", "kept")])
+def test_orders_cancelled_in_the_shop_are_decided_once(
+    stopped: StoppedOrders, ask: Callable[..., Any], choice: str, result: str
+) -> None:
+    stopped.actions.settle(stopped.numbers["in_doubt"], "OMS77", "found", "ann")
+    (work,) = stopped.ledger.worklist.get([stopped.id("in_doubt")])
+    stopped.ledger.cancellations.record(RunContext(PIPELINE, "run"), [work.source_id])
+    shown_page = page(ask, f"?kind=cancelled&pipeline={PIPELINE}")
+    assert work.order_number in main_text(shown_page)
+    assert 'id="open-cancellation"' in shown_page
+    with desk_client(desk_app(stopped.parts, OPERATOR, stopped.host)) as client:
+        one = client.get(f"/orders/{work.id}").text
+    assert 'id="open-cancellation"' in one
+    assert "OMS77" in one
+    _, shown = preview(ask, "mark", stopped, "in_doubt")
+    status, text = ask("POST", "/attention/cancellation", shown=shown, choice=choice, reason="by phone")
+    assert (status, result in text) == (204, True), text
+    assert stopped.ledger.cancellations.unsettled() == []
+    assert 'id="open-cancellation"' not in ask("GET", f"/orders/{work.id}")[1]
+    _, revision = shown.split("/")
+    for path, form in (("attention", {"shown": shown}), (f"orders/{work.id}", {"revision": revision})):
+        assert ask("POST", f"/{path}/cancellation", choice="keep", reason="x", **form)[0] == 409, "decided already"
+
+
 def test_snoozed_orders_have_a_tab_of_their_own(stopped: StoppedOrders, ask: Callable[..., Any]) -> None:
     _, shown = preview(ask, "mark", stopped, "rejected")
     ask("POST", "/attention/snooze", shown=shown, days="3", reason="later")
