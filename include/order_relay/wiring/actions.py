@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from order_relay.batches import BatchStore
 from order_relay.errors import ConfigurationError, OrderRelayError
@@ -39,6 +39,10 @@ REPLAY, DISCARD = "replay", "discard"
 STOP, RESUME = "stop", "resume"
 
 _STATES = {REPLAY: ("quarantined", "rejected"), DISCARD: ("quarantined", "rejected", "held")}
+
+
+WriteBackChoice = Callable[[Mapping[str, Any]], bool]
+"""Whether a failed write-back step is chosen."""
 
 
 class ActionsParts(Protocol):
@@ -200,6 +204,19 @@ class OperatorActions:
         ids = self._ledger.cancellations.decide(shown, choice, require_reason(reason), who)
         self._recheck(work.order_number for work in self._ledger.worklist.get(ids))
         return ids
+
+    def decide_write_back(
+        self, pipelines: Collection[str], reason: str, who: str, *, retry: bool, step: str = "", only: WriteBackChoice
+    ) -> int:
+        """Retry failed write-back steps of these pipelines, or give them up; returns their number.
+
+        ``step``: only this one (empty: all). ``only``: which rows of ``ledger.write_back_tasks.failed``. Raises
+        ``ConcurrentUpdateError`` if there is none.
+        """
+        why = require_reason(reason)
+        rows = [row for row in self._ledger.write_back_tasks.failed() if row["pipeline"] in pipelines and only(row)]
+        chosen = [row for row in rows if not step or row["step"] == step]
+        return self._ledger.write_back_tasks.decide_failed(who, chosen, why, retry=retry)
 
     def _min_common_items(self, name: str) -> float:
         known = self._parts.pipelines

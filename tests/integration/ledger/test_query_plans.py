@@ -108,6 +108,7 @@ def _watch(ledger: Ledger, name: str, settings: Any) -> None:
     ledger.health.heartbeat(name)
     ledger.health.overdue(name, rules.state_limits(settings))
     ledger.write_back_tasks.pending(name)
+    ledger.write_back_tasks.unfinished([name])
     ledger.accounting.counts(name)
     ledger.accounting.counts()
     ledger.health.activity_since(name, now - timedelta(days=1))

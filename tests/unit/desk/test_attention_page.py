@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from order_relay.desk.access import Principal
+from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.messages import RunContext
 from order_relay.wiring import actions as actions_module
@@ -161,6 +163,28 @@ def test_orders_cancelled_in_the_shop_are_decided_once(
     _, revision = shown.split("/")
     for path, form in (("attention", {"shown": shown}), (f"orders/{work.id}", {"revision": revision})):
         assert ask("POST", f"/{path}/cancellation", choice="keep", reason="x", **form)[0] == 409, "decided already"
+
+
+@pytest.mark.parametrize(("action", "left"), [("retry", "refused"), ("give_up", "given_up")])
+def test_a_failed_update_of_the_shop_is_retried_or_given_up(
+    stopped: StoppedOrders, ask: Callable[..., Any], action: str, left: str
+) -> None:
+    stopped.actions.settle(stopped.numbers["in_doubt"], "OMS77", "found", "ann")
+    step = {"submission_id": stopped.id("in_doubt"), "step": "shipped", "delivery": 0, "state": "failed", "tries": 5}
+    with stopped.ledger.database.engine.begin() as conn:
+        conn.execute(feedback.insert().values(step | {"at": datetime.now(UTC), "run": "r", "message": "HTTP 400"}))
+    text = page(ask, f"?kind=write_back&pipeline={PIPELINE}&reason=shipped")
+    assert 'id="open-retry"' in text
+    assert 'id="open-give-up"' in text
+    health = ask("GET", "/health")[1]
+    assert "failed; an operator decides" in health
+    _, shown = preview(ask, "mark", stopped, "in_doubt")
+    form = {"shown": shown, "action": action, "step": "shipped", "reason": "repaired"}
+    status, message = ask("POST", "/attention/write-back", **form)
+    assert (status, "1 update is" in message) == (204, True), message
+    [count] = stopped.ledger.write_back_tasks.unfinished([PIPELINE])
+    assert count.state == left
+    assert ask("POST", "/attention/write-back", **form)[0] == 409, "decided already"
 
 
 def test_snoozed_orders_have_a_tab_of_their_own(stopped: StoppedOrders, ask: Callable[..., Any]) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -20,10 +21,13 @@ from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.reporting.health import ACKNOWLEDGEMENT
 from order_relay.ledger.reporting.trends import time_within
 from order_relay.ledger.schema.states import OPEN, State
+from order_relay.ledger.write_back.cancellations import TAKE_OVER
 from order_relay.pipeline.alerts import digest, rules
 from order_relay.pipeline.alerts.fulfilment_rules import unmatched_shipments
 from order_relay.pipeline.alerts.kinds import MAX_LINES, PIPELINE_KINDS, RUN_KINDS, STOP_VALUE, UNMATCHED_SHIPMENTS
 from order_relay.pipeline.alerts.run_rules import invalid_settings
+from order_relay.pipeline.fulfilment.write_back import WRITE_BACK_STEPS
+from order_relay.pipeline.report.state_advice import WRITE_BACK_STATES
 from order_relay.pipeline.runs.stop_switch import StopSwitch
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file, pipeline_files
 from order_relay.wiring.transformation import checked
@@ -97,6 +101,12 @@ def _record_gauges(
         import_times={share: seconds for share, seconds in within.items() if seconds is not None},
         stopped=facts.stopped or bool(facts.pulse and facts.pulse.resting),
     )
+    none = dict.fromkeys(product((TAKE_OVER, *WRITE_BACK_STEPS), WRITE_BACK_STATES), (0, 0.0))
+    open_steps = {
+        (one.step, one.state): (one.number, (facts.now - one.oldest).total_seconds())
+        for one in ledger.write_back_tasks.unfinished([facts.pipeline])
+    }
+    recording.write_back_watched(facts.pipeline, {**none, **open_steps})
 
 
 def summarize() -> dict[str, Any]:

@@ -111,6 +111,19 @@ STOPPED = Metric(
     ("pipeline",),
     "1 while the Variable `order_relay_stop` stops the pipeline, or its login is suspended; otherwise 0.",
 )
+WRITE_BACK = Metric(
+    "order_relay.write_back.steps",
+    MetricType.GAUGE,
+    ("pipeline", "step", "state"),
+    "Write-back steps that were tried and are not done: `sent` (no answer yet), `refused` (tried again), `failed` (an "
+    "operator decides) and `given_up`.",
+)
+WRITE_BACK_OLDEST = Metric(
+    "order_relay.write_back.oldest_age_seconds",
+    MetricType.GAUGE,
+    ("pipeline", "step", "state"),
+    "Time since the last try of the step that has waited longest, by step and state; 0 if there is none.",
+)
 ALERTS = Metric("order_relay.alerts.open", MetricType.GAUGE, ("pipeline", "kind"), "Alerts whose cause lasts, by kind.")
 ALERTS_DELIVERED = Metric(
     "order_relay.told", MetricType.COUNTER, ("pipeline", "kind"), "Alerts that were delivered, by kind."

@@ -89,6 +89,15 @@ def pipeline_watched(
     _gauge(catalogue.STOPPED, int(stopped), tags)
 
 
+def write_back_watched(pipeline: str, steps: Mapping[tuple[str, str], tuple[int, float]]) -> None:
+    """Record the write-back steps of a pipeline that are not done: their number and the greatest age in seconds, by
+    step and state."""
+    for (step, state), (number, age) in steps.items():
+        tags = {"pipeline": pipeline, "step": step, "state": state}
+        _gauge(catalogue.WRITE_BACK, number, tags)
+        _gauge(catalogue.WRITE_BACK_OLDEST, age, tags)
+
+
 def engine_measured(pipeline: str, found: Measurements) -> None:
     """Record what the engine measured while a task worked on a pipeline."""
     if found.leases_expired:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from order_relay.airflow.installation import Installation
 from order_relay.cli.arguments import open_actions
 from order_relay.cli.decisions import AsJson, Who, actor_name, require_reason
 from order_relay.cli.output import print_json, print_line, print_table
@@ -16,6 +15,7 @@ from order_relay.orders.messages import RunContext
 from order_relay.orders.review.choices import AT_OMS, KEEP, REINSTATED
 
 _FAILED = ("pipeline", "order_number", "step", "tries", "at", "message")
+_COUNTS = ("pipeline", "step", "state", "number", "oldest")
 _CANCELLED = ("pipeline", "order_number", "oms_id", "source_cancelled_at", "source_reinstated_at", "shipped")
 _CHOICES = {AT_OMS: "recorded as cancelled in the OMS", KEEP: "is shipped anyway", REINSTATED: "reinstated"}
 
@@ -25,27 +25,43 @@ OptionalReason = Annotated[str, typer.Option("--reason", help="Why, for the reco
 
 def feedback(
     failed: Annotated[bool, typer.Option("--failed", help="List failed write-backs (default).")] = False,
-    retry: Annotated[str | None, typer.Option(help="Retry the failed write-backs of this order.")] = None,
-    give_up: Annotated[str | None, typer.Option(help="Give up the failed write-backs of this order.")] = None,
+    counts: Annotated[bool, typer.Option("--counts", help="Count write-backs that are not done.")] = False,
+    retry: Annotated[list[str] | None, typer.Option(help="Retry the failed write-backs of this order.")] = None,
+    give_up: Annotated[list[str] | None, typer.Option(help="Give up the failed write-backs of this order.")] = None,
+    retry_all: Annotated[bool, typer.Option("--retry-all", help="Retry all failed write-backs.")] = False,
+    give_up_all: Annotated[bool, typer.Option("--give-up-all", help="Give up all failed write-backs.")] = False,
+    step: Annotated[str, typer.Option(help="Only write-backs of this step.")] = "",
     reason: OptionalReason = "",
     who: Who = None,
     pipeline: Pipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """List, retry or give up write-backs that the source refused."""
-    if sum((failed, retry is not None, give_up is not None)) > 1:
-        raise ConfigurationError("give only one of --failed, --retry and --give-up")
-    number = retry if retry is not None else give_up
-    with Installation().ledger() as ledger:
-        rows = ledger.write_back_tasks.failed(pipeline)
-        if number is None:
+    """List, count, retry or give up write-backs that the source refused. --retry and --give-up can be repeated."""
+    if sum((failed, counts, bool(retry), bool(give_up), retry_all, give_up_all)) > 1:
+        raise ConfigurationError("give only one of --failed, --counts, --retry, --give-up, --retry-all, --give-up-all")
+    numbers, again = {*(retry or ()), *(give_up or ())}, bool(retry) or retry_all
+    with open_actions() as (_, ledger, actions):
+        rows = [row for row in ledger.write_back_tasks.failed(pipeline) if not step or row["step"] == step]
+        if counts:
+            known = ledger.runs.pipelines() if pipeline is None else [pipeline]
+            found = [one._asdict() for one in ledger.write_back_tasks.unfinished(known) if not step or one.step == step]
+            _print_rows("write-backs that are not done", _COUNTS, found, as_json=as_json)
+            return
+        if not (numbers or retry_all or give_up_all):
             _print_rows("failed write-backs", _FAILED, rows, as_json=as_json)
             return
-        ctx = _context(rows, number, actor_name(who))
-        done = ledger.write_back_tasks.decide_failed(ctx, number, require_reason(reason), retry=retry is not None)
-    _print_result(
-        number, f"{done} write-backs {'will be retried' if retry is not None else 'given up'}", as_json=as_json
-    )
+        name = actor_name(who)
+        names = {_context(rows, number, name).pipeline for number in numbers} or {row["pipeline"] for row in rows}
+        done = actions.decide_write_back(
+            names,
+            require_reason(reason),
+            name,
+            retry=again,
+            step=step,
+            only=lambda row: not numbers or bool(numbers & {row["order_number"], row["source_id"]}),
+        )
+    chosen = ", ".join(sorted(numbers)) or "all"
+    _print_result(chosen, f"{done} write-backs {'will be retried' if again else 'given up'}", as_json=as_json)
 
 
 def cancelled(

@@ -220,6 +220,34 @@ async def cancellation(
     return done(await desk.run(act))
 
 
+@router.post("/write-back")
+async def write_back(
+    *,
+    desk: Desk,
+    user: Operator,
+    action: Annotated[str, Form(pattern="retry|give_up")],
+    step: Annotated[str, Form(max_length=200)],
+    reason: Reason,
+    shown: Shown = "",
+) -> Response:
+    """Retry the failed write-back step of the orders, or give it up."""
+
+    def act() -> str:
+        ids = set(_selected(desk, user, shown))
+        number = desk.actions.decide_write_back(
+            user.pipelines,
+            reason,
+            user.name,
+            retry=action == "retry",
+            step=step,
+            only=lambda row: row["submission_id"] in ids,
+        )
+        result = "retried by the next run" if action == "retry" else "given up"
+        return f"{number} {'updates are' if number > 1 else 'update is'} {result}."
+
+    return done(await desk.run(act))
+
+
 @router.post("/note")
 async def note(desk: Desk, user: Operator, text: Annotated[str, Form(max_length=1_000)], shown: Shown = "") -> Response:
     """Add a note to the orders."""

@@ -20,6 +20,7 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.operators.activity import OperatorAction
 from order_relay.ledger.operators.completed_checks import BACKUP, RECONCILE, CompletedCheck
 from order_relay.ledger.reporting.run_history import RecordedRun
+from order_relay.pipeline.report.state_advice import WRITE_BACK_STATES
 from order_relay.wiring.actions import RESUME, STOP
 
 router = APIRouter()
@@ -114,6 +115,8 @@ def _health(desk: DeskDeployment, user: Principal, now: datetime) -> dict[str, A
         "history": _stops(ledger, names),
         "runs": [(run, *_outcome(run, now)) for run in ledger.run_history.latest(names, RUNS)],
         "alerts": [alert for alert in ledger.alerts.unresolved() if alert["pipeline"] in {"", *names}],
+        "write_back_states": WRITE_BACK_STATES,
+        "write_back": ledger.write_back_tasks.unfinished(names),
         "backup": backup,
         "backup_late": backup is None or now - backup.at > _LATE_AFTER,
         "reconciliations": [_reconciliation(name, compared.get(name), now) for name in names],

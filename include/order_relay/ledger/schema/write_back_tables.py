@@ -7,6 +7,9 @@ import sqlalchemy as sa
 from order_relay.ledger.schema.tables import metadata
 from order_relay.ledger.store.column_types import BigKey, UtcTime
 
+UNFINISHED = "state IN ('sent', 'refused', 'failed', 'given_up')"
+"""A write-back step that was tried and is not done. A given-up step stays so."""
+
 feedback = sa.Table(
     "feedback",
     metadata,
@@ -27,6 +30,15 @@ feedback = sa.Table(
         "submission_id",
         sqlite_where=sa.text("state = 'failed'"),
         postgresql_where=sa.text("state = 'failed'"),
+    ),
+    sa.Index(
+        "ix_feedback_unfinished",
+        "step",
+        "state",
+        "at",
+        "submission_id",
+        sqlite_where=sa.text(UNFINISHED),
+        postgresql_where=sa.text(UNFINISHED),
     ),
 )
 

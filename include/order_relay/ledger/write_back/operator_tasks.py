@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from order_relay.errors import IllegalTransitionError
-from order_relay.ledger.schema.predicates import of_pipeline
+from order_relay.errors import ConcurrentUpdateError
+from order_relay.ledger.schema.predicates import of_any_pipeline, of_pipeline
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.tables import submission
-from order_relay.ledger.schema.write_back_tables import feedback
+from order_relay.ledger.schema.write_back_tables import UNFINISHED, feedback
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import lock
 from order_relay.ledger.write_back import cancellations, offline_orders
 from order_relay.ledger.write_back.feedback import FAILED, GIVEN_UP, THIS_STEP
-from order_relay.orders.messages import RunContext
 
 MAX_NAMED = 20
 
 WRITE_BACK_FAILED = "untold"
+
+OFFLINE_STEP = "offline_sent"
+"""The step of an offline order, which is no submission."""
+
+
+class WriteBackCount(NamedTuple):
+    """Write-back steps of a pipeline in one state. ``oldest``: when the first of them was tried last."""
+
+    pipeline: str
+    step: str
+    state: str
+    number: int
+    oldest: datetime
 
 
 class WriteBackTasks(Repository):
@@ -32,16 +46,38 @@ class WriteBackTasks(Repository):
         """The steps that are not retried unless an operator decides so, including those of offline orders."""
         return _failed(tx, name)
 
-    @writes
-    def decide_failed(self, tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
-        """Retry the failed steps of an order, or give them up; returns their number.
+    @reads
+    def unfinished(self, tx: Transaction, names: Collection[str]) -> list[WriteBackCount]:
+        """How many steps of these pipelines were tried and are not done, by step and state, with the oldest time."""
+        query = (
+            sa.select(
+                submission.c.pipeline,
+                feedback.c.step,
+                feedback.c.state,
+                sa.func.count(),
+                sa.func.min(feedback.c.at, type_=feedback.c.at.type),
+            )
+            .select_from(feedback.join(submission, submission.c.id == feedback.c.submission_id))
+            .where(sa.text(f"feedback.{UNFINISHED}"), of_any_pipeline(names))
+            .group_by(submission.c.pipeline, feedback.c.step, feedback.c.state)
+            .order_by(submission.c.pipeline, feedback.c.step, feedback.c.state)
+        )
+        return [WriteBackCount(*tuple(row)) for row in tx.run(query)]
 
-        Raises ``IllegalTransitionError`` if no step of it has failed.
+    @writes
+    def decide_failed(
+        self, tx: Transaction, who: str, steps: Sequence[Mapping[str, Any]], reason: str, *, retry: bool
+    ) -> int:
+        """Retry failed ``steps`` (rows of ``failed``), or give them up; returns their number.
+
+        Steps that have not failed any more are left out. Raises ``ConcurrentUpdateError`` if none has failed.
         """
-        found = _decide(tx, ctx, number, reason, retry=retry)
-        found += offline_orders.decide_failed(tx, ctx.pipeline, number, retry=retry)
+        found = _decide(tx, who, steps, reason, retry=retry)
+        for row in steps:
+            if row["step"] == OFFLINE_STEP:
+                found += offline_orders.decide_failed(tx, row["pipeline"], row["source_id"], retry=retry)
         if not found:
-            raise IllegalTransitionError(f"no write-back step of order {number!r} of {ctx.pipeline} has failed")
+            raise ConcurrentUpdateError("none of these write-back steps has failed, or they were decided already")
         return found
 
     @reads
@@ -83,17 +119,17 @@ def _failed_steps(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
 
 def _failed(tx: Transaction, name: str | None) -> list[dict[str, Any]]:
     marks = [
-        {**row, "order_number": row["source_id"], "step": "offline_sent", "delivery": 0}
+        {**row, "order_number": row["source_id"], "step": OFFLINE_STEP, "delivery": 0, "submission_id": None}
         for row in offline_orders.failed(tx, name)
     ]
     return [*_failed_steps(tx, name), *marks]
 
 
-def _decide(tx: Transaction, ctx: RunContext, number: str, reason: str, *, retry: bool) -> int:
-    """Retry the failed steps of an order, or give them up; returns their number."""
-    chosen = [row for row in _failed_steps(tx, ctx.pipeline) if number in {row["order_number"], row["source_id"]}]
+def _decide(tx: Transaction, who: str, steps: Sequence[Mapping[str, Any]], reason: str, *, retry: bool) -> int:
+    """Retry these steps, or give them up; returns how many had failed."""
+    chosen = [row for row in steps if row["submission_id"] is not None]
     lock(tx, {row["submission_id"] for row in chosen})
-    decision = f"{'retry' if retry else 'given up'} by {ctx.who}: {clean_text(reason, 200)}"
+    decision = f"{'retry' if retry else 'given up'} by {who}: {clean_text(reason, 200)}"
     return tx.many(
         _DECIDED,
         [

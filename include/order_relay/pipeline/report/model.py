@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from order_relay.ledger.schema.records import OverdueOrders
+from order_relay.ledger.write_back.operator_tasks import WriteBackCount
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class RunReport:
 
     ``shadow``: counts of a shadow run, which sends nothing. ``remarks`` contain the OMS's answers, which may quote an
     order: they belong in the batch store, never in a log. ``causes``: why tasks failed, by task, if known. ``tasks``:
-    what write-back leaves to operators.
+    what write-back leaves to operators. ``write_back``: its steps that are not done.
     """
 
     pipeline: str
@@ -68,6 +69,7 @@ class RunReport:
     checked_batches: int = 0
     warnings: tuple[str, ...] = ()
     shadow: Mapping[str, int] | None = None
+    write_back: tuple[WriteBackCount, ...] = ()
     tasks: tuple[OverdueOrders, ...] = ()
     remarks: tuple[ImportRemark, ...] = ()
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from order_relay.orders.markdown import markdown_table
 from order_relay.orders.messages import RunContext
 from order_relay.orders.notes import NOTE_TITLES
-from order_relay.pipeline.report.formatting import format_orders, format_reason
-from order_relay.pipeline.report.state_advice import OPERATOR_STATES, STATES, state_advice
+from order_relay.pipeline.report.formatting import format_orders, format_reason, format_time
+from order_relay.pipeline.report.state_advice import OPERATOR_STATES, STATES, WRITE_BACK_STATES, state_advice
 from order_relay.pipeline.runs.objects import run_prefix
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def as_markdown(report: RunReport) -> str:
     lines += _open_orders(report.whole)
     lines += _section("Warnings about the source's answers", report.warnings)
     lines += _section("Open tasks with the source", _write_back_tasks(report))
+    lines += _section("Updates of the source that are not done", _write_back_steps(report))
     lines += _section("Notes on orders of this run", (f"`{code}`: {text}" for code, text in _notes(report)))
     lines += _durations(report)
     return "\n".join(lines)
@@ -56,6 +57,7 @@ def as_text(report: RunReport) -> str:
     lines += [f"{state}, {reason}: {number}" for (state, reason), number in sorted(whole.reasons.items()) if reason]
     lines += [f"warning: {warning}" for warning in report.warnings]
     lines += [f"to do: {task}" for task in _write_back_tasks(report)]
+    lines += [f"write-back {line}" for line in _write_back_steps(report)]
     lines += [f"note {code}: {text}" for code, text in _notes(report)]
     lines += [f"{stage.name}: {stage.seconds:.1f} s, {stage.records} records" for stage in report.stages]
     lines.append(_waiting(whole))
@@ -133,6 +135,14 @@ def _write_back_tasks(report: RunReport) -> list[str]:
         f"{format_orders(task.number, 'was', 'were')} {state_advice(task.state).label}. "
         f"{state_advice(task.state).action}"
         for task in report.tasks
+    ]
+
+
+def _write_back_steps(report: RunReport) -> list[str]:
+    return [
+        f"{one.step}: {one.number} {WRITE_BACK_STATES.get(one.state, one.state)}, the oldest since "
+        f"{format_time(one.oldest)}"
+        for one in report.write_back
     ]
 
 

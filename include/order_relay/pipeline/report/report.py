@@ -89,6 +89,7 @@ def write_report(
         checked_batches=len(batches),
         shadow=shadow,
         tasks=tuple(ledger.write_back_tasks.pending(ctx.pipeline)),
+        write_back=tuple(ledger.write_back_tasks.unfinished([ctx.pipeline])),
         remarks=tuple(
             ImportRemark(*row) for row in ledger.accounting.imported_with_remarks(ctx.pipeline, ctx.run, MAX_REMARKS)
         ),

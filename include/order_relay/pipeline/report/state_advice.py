@@ -105,6 +105,14 @@ OTHER_TASKS: Mapping[str, StateAdvice] = {
 }
 """What is tracked beside the state of an order, under the names that alerts and reports use."""
 
+WRITE_BACK_STATES = {
+    "sent": "no answer yet",
+    "refused": "refused; is tried again",
+    "failed": "failed; an operator decides",
+    "given_up": "given up",
+}
+"""The states of a write-back step that was tried and is not done."""
+
 LIVE_RUN_STATES = frozenset({State.RECEIVED, State.WAITING, State.READY, State.SENDING, ACKNOWLEDGEMENT})
 """Only a live run can process orders in these; no decision by an operator does."""
 

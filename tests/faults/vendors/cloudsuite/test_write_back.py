@@ -47,6 +47,11 @@ def decide(engine: Engine, number: str, choice: str, reason: str) -> None:
     engine.ledger.cancellations.decide({one["id"]: one["revision"] for one in tasks}, choice, reason, "tester")
 
 
+def retry_or_give_up(engine: Engine, reason: str, *, retry: bool) -> int:
+    failed = engine.ledger.write_back_tasks.failed(PIPELINE)
+    return engine.ledger.write_back_tasks.decide_failed("tester", failed, reason, retry=retry)
+
+
 def failing(shop: ThreadedSandbox, answer: int, *keys: str) -> None:
     rules = [{"at": "patch", "effect": "none", "answer": answer, "orders": [key]} for key in keys]
     shop.change({"cloudsuite": {"faults": rules}})
@@ -147,7 +152,7 @@ def test_a_take_over_that_the_shop_always_refuses_ends_as_a_task(shop: ThreadedS
     shop.change({"cloudsuite": {"faults": []}})
     engine.run("not-again")
     assert "1-CS1" not in shop.report()["cloudsuite"]["feedback"], "no feedback is sent again"
-    engine.ledger.write_back_tasks.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True)
+    retry_or_give_up(engine, "corrected in the shop", retry=True)
     engine.run("again")
     assert engine.ledger.write_back_tasks.failed(PIPELINE) == []
     assert feedback_of(shop, "1-CS1")["state"] == "processing"
@@ -183,7 +188,7 @@ def test_a_step_that_the_shop_always_refuses_ends_and_an_operator_may_retry_it(
     assert (row["order_number"], row["step"], row["tries"]) == ("1-CS1", "oms_number", 3)
     assert [late.state for late in engine.ledger.write_back_tasks.pending(PIPELINE)] == ["untold"]
     shop.change({"cloudsuite": {"faults": []}})
-    assert engine.ledger.write_back_tasks.decide_failed(CTX, "1-CS1", "corrected in the shop", retry=True) == 1
+    assert retry_or_give_up(engine, "corrected in the shop", retry=True) == 1
     assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}
     assert engine.ledger.write_back_tasks.pending(PIPELINE) == []
 
@@ -202,7 +207,7 @@ def test_a_shop_that_never_answers_is_not_asked_without_end_and_an_outage_uses_u
     assert 10 < unknown <= 60
     [row] = engine.ledger.write_back_tasks.failed(PIPELINE)
     assert row["tries"] == 20
-    assert engine.ledger.write_back_tasks.decide_failed(CTX, "1", "nobody needs it", retry=False) == 1
+    assert retry_or_give_up(engine, "nobody needs it", retry=False) == 1
     assert engine.ledger.write_back_tasks.pending(PIPELINE) == []
 
 

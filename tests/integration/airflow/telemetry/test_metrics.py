@@ -116,6 +116,7 @@ def record_everything() -> None:
         import_times={"0.5": 600.0},
         stopped=True,
     )
+    recording.write_back_watched("p", {("shipped", "failed"): (2, 90.0)})
     recording.alert_delivered("p", "stuck")
     measurements.throttled("OMS", with_time=True)
     measurements.paused("OMS", 1.5)

@@ -22,6 +22,11 @@ PASSING = Acknowledgement(False, "the response has no entry for it", passing=Tru
 CANCELLED = Acknowledgement(False, "the shop has cancelled the order", cancelled=True)
 
 
+def decide(driver, number, reason, *, retry):
+    failed = [row for row in driver.ledger.write_back_tasks.failed(NAME) if row["order_number"] == number]
+    return driver.ledger.write_back_tasks.decide_failed("tester", failed, reason, retry=retry)
+
+
 def due(driver, given_up_s=0.0):
     return [one.id for one in driver.ledger.acknowledgements.due(NAME, 10, given_up_s=given_up_s)]
 
@@ -89,8 +94,8 @@ def test_an_operator_has_it_repeated_or_gives_it_up(driver):
         driver.imported(source_id)
     attempt(driver, NO, most=1)
     assert due(driver) == []
-    assert driver.ledger.write_back_tasks.decide_failed(driver.ctx, "N-1", "corrected in the shop", retry=True) == 1
-    assert driver.ledger.write_back_tasks.decide_failed(driver.ctx, "N-2", "nobody needs it", retry=False) == 1
+    assert decide(driver, "N-1", "corrected in the shop", retry=True) == 1
+    assert decide(driver, "N-2", "nobody needs it", retry=False) == 1
     assert attempt(driver, YES) == 1
     assert driver.row("1")["ack"] == "confirmed"
     assert driver.row("2")["ack"] == "refused"

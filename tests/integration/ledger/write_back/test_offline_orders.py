@@ -14,6 +14,11 @@ PASSING = Acknowledgement(False, "HTTP 503", passing=True)
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
+def decide(driver, number, reason, *, retry):
+    failed = [row for row in driver.ledger.write_back_tasks.failed(NAME) if row["order_number"] == number]
+    return driver.ledger.write_back_tasks.decide_failed("tester", failed, reason, retry=retry)
+
+
 def answered(driver, *answers, most=3, to=None):
     driver.ledger.offline_orders.record_answers(driver.ctx, answers, most, to=to)
 
@@ -54,8 +59,8 @@ def test_an_outage_takes_longer_to_end_it(driver):
 
 def test_an_operator_has_it_tried_again_or_lets_it_be(driver):
     answered(driver, ("1", NO), ("2", NO), most=1)
-    assert driver.ledger.write_back_tasks.decide_failed(driver.ctx, "1", "corrected", retry=True) == 1
-    assert driver.ledger.write_back_tasks.decide_failed(driver.ctx, "2", "not needed", retry=False) == 1
+    assert decide(driver, "1", "corrected", retry=True) == 1
+    assert decide(driver, "2", "not needed", retry=False) == 1
     assert driver.ledger.offline_orders.pending(NAME) == {"1": True, "2": False}
     answered(driver, ("1", YES))
     assert driver.ledger.offline_orders.pending(NAME) == {"2": False}

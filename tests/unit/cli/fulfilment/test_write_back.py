@@ -87,9 +87,23 @@ def test_a_failed_step_is_repeated_or_given_up(ledger: Ledger, option: str, due:
     assert "no failed write-backs" in call("feedback").output
 
 
+@pytest.mark.parametrize(("option", "left"), [("--retry-all", "refused"), ("--give-up-all", "given_up")])
+def test_all_failed_steps_are_counted_and_repeated_or_given_up(ledger: Ledger, option: str, left: str) -> None:
+    [count] = as_json("feedback", "--counts")["rows"]
+    assert (count["step"], count["state"], count["number"]) == ("take_over", "failed", 1)
+    assert call("feedback", option, "--step", "shipped", "--reason", "x").exit_code != 0, "none of this step has failed"
+    assert call("feedback", option).exit_code != 0, "without a reason"
+    done = as_json("feedback", option, "--step", "take_over", "--reason", "shop repaired", "--who", "tester")["done"]
+    assert done.startswith("1 write-backs")
+    [count] = as_json("feedback", "--counts")["rows"]
+    assert count["state"] == left
+    assert "take_over" in call("feedback", "--counts").output
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("feedback", "--retry-all", "--give-up-all", "--reason", "x"),
         ("feedback", "--retry", "N-9", "--reason", "x"),
         ("feedback", "--retry", "N-1", "--give-up", "N-1"),
         ("cancelled", "--done", "N-1", "--reason", "x"),

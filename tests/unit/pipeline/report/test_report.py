@@ -13,6 +13,7 @@ from order_relay.batches.store import BatchStore
 from order_relay.batches.writer import BatchWriter
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.records import OverdueOrders
+from order_relay.ledger.write_back.operator_tasks import WriteBackCount
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.report.model import StageTime
 from order_relay.pipeline.report.report import RenderedReport, write_report
@@ -28,8 +29,13 @@ class FakeLedger:
 
     tasks: tuple[OverdueOrders, ...] = ()
 
+    steps: tuple[WriteBackCount, ...] = ()
+
     def pending(self, _pipeline):
         return self.tasks
+
+    def unfinished(self, _pipelines):
+        return self.steps
 
     def __init__(self, *, breaches: list[str] | None = None, missing: set[str] | None = None) -> None:
         self.whole: dict[str, Any] = {
