@@ -25,10 +25,10 @@ from order_relay.ledger.store.text import dump_json, load_json
 from order_relay.ledger.submissions.revisions import content_columns, insert_submissions, new_edition
 from order_relay.ledger.submissions.runs import advance_watermark, require_pipeline
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
-from order_relay.ledger.submissions.unread_orders import record_reads
+from order_relay.ledger.submissions.unread_orders import problems_by_id, record_reads
 from order_relay.ledger.submissions.worklist import resume_waiting
 from order_relay.orders.decisions.redelivery import RESULT_COLUMNS, RedeliveryAction, decide_redeliveries, known_frame
-from order_relay.orders.messages import UNREAD_PROBLEMS, RunContext
+from order_relay.orders.messages import RunContext
 from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED
 
 if TYPE_CHECKING:
@@ -113,17 +113,8 @@ def _decide(  # noqa: PLR0917 - as `receive`, and the pipeline's row
     decided = decide_redeliveries(offers, known_frame(known), transform_fingerprint)
     receiver = _Intake(tx, ctx, info, bound)
     receiver.apply(offers, known, decided)
-    record_reads(tx, ctx, info, _problems(offers), {name: row.state for name, row in receiver.latest.items()})
+    record_reads(tx, ctx, info, problems_by_id(offers), {name: row.state for name, row in receiver.latest.items()})
     return {str(k): int(n) for k, n in Counter(decided["action"]).items()}
-
-
-def _problems(offers: pd.DataFrame) -> dict[str, str]:
-    """Problems found while reading, by source id; a repeated order counts as read if one of them was."""
-    found: dict[str, str] = {}
-    for source_id, problem in zip(offers["source_id"].tolist(), offers["problem"].tolist(), strict=True):
-        if problem not in UNREAD_PROBLEMS or source_id not in found:
-            found[source_id] = problem
-    return found
 
 
 def _known(tx: Transaction, name: str, offers: pd.DataFrame) -> list[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -29,6 +29,9 @@ from order_relay.ledger.submissions.worklist import work_items
 from order_relay.orders.mapping.eligibility import NOT_RETURNED
 from order_relay.orders.messages import DETAIL_MISSING, UNREAD_PROBLEMS, RunContext
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LONGEST_DELAY = timedelta(hours=6)
 """The longest delay between two requests for an order that is not withdrawn."""
 
@@ -43,6 +46,15 @@ ORDER_WITHDRAWN = "order_gone"
 
 OPEN = (State.RECEIVED, State.WAITING, State.QUARANTINED, State.REJECTED)
 """States in which an order depends on its source; in other states a failed read changes nothing."""
+
+
+def problems_by_id(offers: pd.DataFrame) -> dict[str, str]:
+    """Problems found while reading, by source id; a repeated order counts as read if one of them was."""
+    found: dict[str, str] = {}
+    for source_id, problem in zip(offers["source_id"].tolist(), offers["problem"].tolist(), strict=True):
+        if problem not in UNREAD_PROBLEMS or source_id not in found:
+            found[source_id] = problem
+    return found
 
 
 def record_reads(
