@@ -83,14 +83,19 @@ bench: setup ## the benchmarks, as a table
 endif
 
 ifneq ($(wildcard tests/faults/prove.py),)
-prove: setup ## the long profile of the fault suite, as a table (PROVE='--minutes 30' bounds it)
+prove: setup ## the long profile of the fault suite, as a table (PROVE='--minutes 30' bounds it; CLUSTER=1: on a cluster)
+ifdef CLUSTER
+	@scripts/cluster.sh --install
+	@PYTHONPATH=$(CURDIR)/include:$(CURDIR)/scripts $(BIN)/python -m tests.faults.prove_cluster $(PROVE)
+else
 	@$(BIN)/python -m tests.faults.prove $(PROVE)
 	@ORDER_RELAY_LONG=1 $(BIN)/pytest -n 2 -m hypothesis tests/unit tests/vendors tests/integration/ledger
 	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/e2e/test_real_scheduler.py tests/integration/cli/test_new_vendor.py
+endif
 endif
 
 mutations: setup ## break each guarantee on purpose, one breakage at a time, and show which test notices
 	@$(BIN)/python -m tests.mutations.check
 
 clean: ## remove what builds and tests leave behind
-	rm -rf .demo .ui build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .demo .ui .cluster build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

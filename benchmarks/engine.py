@@ -55,8 +55,8 @@ class Watch:
 class Engine:
     """The pipeline as assembled by wiring, on a new ledger and batch store."""
 
-    def __init__(self, url: str, folder: Path, connections: int) -> None:
-        ledger_url = f"sqlite:///{folder}/ledger.sqlite"
+    def __init__(self, url: str, folder: Path, connections: int, ledger_url: str = "") -> None:
+        ledger_url = ledger_url or f"sqlite:///{folder}/ledger.sqlite"
         migrate(ledger_url)
         self.ledger = Ledger.open(ledger_url)
         self.store = BatchStore((folder / "batches").as_uri())

@@ -41,7 +41,8 @@ class Case:
     stand_in_cpu_s: list[float] = field(default_factory=list)
 
 
-def _fetch(url: str, method: str = "GET") -> dict[str, Any]:
+def fetch(url: str, method: str = "GET") -> dict[str, Any]:
+    """The JSON object at one of the stand-in's addresses."""
     request = urllib.request.Request(url, method=method, data=b"" if method == "POST" else None)
     with urllib.request.urlopen(request, timeout=30) as response:
         answer: dict[str, Any] = json.load(response)
@@ -92,15 +93,15 @@ def _check(case: Case, counts: dict[str, Any], *, acknowledged: int) -> None:
 def run_pair(case: Case, url: str, connections: int) -> None:
     """One engine run and one run of the bare loop after it."""
     with tempfile.TemporaryDirectory(prefix="order-relay-bench-") as folder:
-        _fetch(f"{url}/_reset", "POST")
+        fetch(f"{url}/_reset", "POST")
         engine = _engine(url, Path(folder), connections)
-        counts = _fetch(f"{url}/_counts")
+        counts = fetch(f"{url}/_counts")
         _check(case, counts, acknowledged=case.orders)
         case.stand_in_cpu_s.append(counts["cpu_s"])
         case.engine.append(engine)
-        _fetch(f"{url}/_reset", "POST")
+        fetch(f"{url}/_reset", "POST")
         case.bare.append(_bare(url, Path(folder), connections))
-        _check(case, _fetch(f"{url}/_counts"), acknowledged=0)
+        _check(case, fetch(f"{url}/_counts"), acknowledged=0)
 
 
 def run_case(orders: int, latency_ms: float, pairs: int, connections: int) -> Case:

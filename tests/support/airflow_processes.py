@@ -84,8 +84,8 @@ class RealAirflow:
                     killed += 1
         return killed
 
-    def log_in(self) -> None:
-        answer = self._http.post("/auth/token", json={"username": "admin", "password": PASSWORD})
+    def log_in(self, password: str = PASSWORD) -> None:
+        answer = self._http.post("/auth/token", json={"username": "admin", "password": password})
         self._http.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -98,8 +98,9 @@ class RealAirflow:
         for _ in range(10):
             try:
                 answer = self._http.request(method, f"/api/v2{path}", json=body)
-            except httpx.TimeoutException as exc:
+            except httpx.TransportError as exc:  # also while an API server starts again
                 problem, unanswered = repr(exc), True
+                time.sleep(1)
                 continue
             problem = f"{answer.status_code} {answer.text[:500]}"
             if answer.is_success or (unanswered and answer.status_code == 409):
@@ -193,9 +194,15 @@ class Runs:
         until(lambda: all(run["state"] in _OVER for run in self.all()), "the end of all runs", 1.0)
 
     def tries(self, run: str, task: str) -> list[int]:
+        return [one["try_number"] for one in self._tasks(run) if one["task_id"] == task]
+
+    def task_states(self, run: str) -> list[str]:
+        return [str(one["state"]) for one in self._tasks(run)]
+
+    def _tasks(self, run: str) -> list[dict[str, Any]]:
         path = f"{self._path}/dagRuns/{run}/taskInstances?limit=100"
-        tasks = self._airflow.call("GET", path)["task_instances"]
-        return [one["try_number"] for one in tasks if one["task_id"] == task]
+        tasks: list[dict[str, Any]] = self._airflow.call("GET", path)["task_instances"]
+        return tasks
 
     def clear_task(self, run: str, *tasks: str) -> None:
         """Like "Clear" in the UI: run these tasks and their downstream tasks again."""

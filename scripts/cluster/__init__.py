@@ -1,0 +1,1 @@
+"""The services of ``docker-compose.yaml``, started by hand: ``scripts/cluster.sh``."""

@@ -1,0 +1,111 @@
+"""The cluster profile of the fault suite: ``make prove CLUSTER=1``. Real services are killed while orders are sent.
+
+It runs on what ``scripts/cluster.sh`` starts: PostgreSQL, Redis, an S3 stand-in, Airflow with two Celery workers.
+``--only TEXT`` takes the faults whose name contains it (may be repeated); ``--minutes N`` starts no fault after that
+time; ``--pgbouncer`` puts PgBouncer between Order Relay and its ledger. Ends with 1 where an order was lost, duplicated
+or acknowledged early, or another guarantee failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster.cluster import running_cluster
+from local_airflow import CommandError, fresh_home, live_files, vendor_connections
+
+from order_relay_sandbox.serving import serve_in_thread
+from order_relay_sandbox.supercat.generator import orders
+from tests.support.airflow_processes import RealAirflow, Runs, until
+from tests.support.cluster_faults import CONNECTION, FAULTS, LATENCY_MS, PIPELINE, SETTINGS, Company, Trial
+
+
+@contextmanager
+def company(home: Path, *, pgbouncer: bool) -> Iterator[Company]:
+    """A pipeline in live mode on a cluster of its own; its first run is over."""
+    live = live_files(home / "config")
+    file = home / "config" / f"{PIPELINE}.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + SETTINGS, encoding="utf-8")
+    scenario = {"shopatron": {"latency_ms": LATENCY_MS, "duplicates": "accept"}}
+    with serve_in_thread(scenario, 0, seed=7, sources=["supercat"]) as sandbox:
+        connections = vendor_connections(sandbox.url)
+        oms = json.loads(connections["AIRFLOW_CONN_SHOPATRON_DEFAULT"])
+        oms["extra"] |= CONNECTION
+        connections["AIRFLOW_CONN_SHOPATRON_DEFAULT"] = json.dumps(oms)
+        extra = {**live, "AIRFLOW_VAR_ORDER_RELAY_RETRY_DELAY_S": "5"}
+        with running_cluster(
+            home, sandbox.url, pgbouncer=pgbouncer, extra=extra, connections=connections, say=_note
+        ) as cluster:
+            airflow = RealAirflow(home, cluster.env, int(cluster.url.rpartition(":")[2]))
+            airflow.log_in(cluster.password)
+            runs = Runs(airflow, PIPELINE)
+            plain = (made.order for made in orders(4_000, 3) if made.kind == "plain")
+            made = Company(cluster, sandbox, airflow, runs, plain)
+            runs.unpause()
+            until(lambda: runs.all("scheduled"), "the scheduled run")
+            made.settle()
+            yield made
+
+
+def main() -> int:
+    """Print the table; 1 where the promise was broken."""
+    parser = argparse.ArgumentParser(description="The cluster profile of the fault suite.")
+    parser.add_argument("--only", action="append", default=[], help="part of a fault's name; may be repeated")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no fault after that time")
+    parser.add_argument("--pgbouncer", action="store_true", help="PgBouncer between Order Relay and its ledger")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = [name for name in FAULTS if not options.only or any(part in name for part in options.only)]
+    end = time.monotonic() + options.minutes * 60
+    with company(fresh_home(".cluster"), pgbouncer=options.pgbouncer) as made:  # its logs are kept
+        trials: list[Trial] = []
+        for name in chosen:
+            if time.monotonic() > end:
+                _note(f"not tried: {name}")
+                continue
+            trials.append(made.attempt(name))
+            _note(f"{name}: the run ended as {trials[-1].run_state} after {trials[-1].run_s:.0f} s")
+        settled_s = made.settle()
+        return int(_report(made, trials, settled_s))
+
+
+def _report(made: Company, trials: list[Trial], settled_s: float) -> bool:
+    """Print the table and what is wrong; returns whether anything is."""
+    _say("| fault | lost | doubled | acknowledged early | left in doubt | run ended after, s | in doubt then |")
+    _say("|---|---:|---:|---:|---:|---:|---:|")
+    problems = made.violations()
+    for trial in trials:
+        verdict = made.verdict(trial.fault)
+        counts = (verdict.lost, verdict.doubled, verdict.early, verdict.left["in_doubt"])
+        cells = " | ".join(str(number) for number in (*counts, round(trial.run_s), trial.doubtful))
+        _say(f"| {trial.fault} | {cells} |")
+        if any(counts) or verdict.left:
+            problems.append(f"{trial.fault}: {verdict}")
+    _say(f"\n{made.imported()} orders; none was open {settled_s:.0f} s after the last of these runs.")
+    for problem in problems:
+        _say(f"- {problem}")
+    return bool(problems)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except CommandError as trouble:
+        _note(str(trouble))
+        sys.exit(2)
