@@ -15,7 +15,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, CronTriggerTimetable
 
 from order_relay.airflow.assets import statuses_asset
 from order_relay.airflow.retry import RecoveryPolicy
-from order_relay.airflow.tasks import orders, statuses
+from order_relay.airflow.tasks import oms_status, orders, statuses
 from order_relay.errors import OrderRelayError
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_file, pipeline_files, status_files
 from order_relay.pipeline.settings.status_account import StatusSettings, load_status
@@ -45,6 +45,13 @@ def status_dags(vendor: str, doc: str) -> dict[str, DAG]:
     prefix = f"{vendor}_status"
     names = [name for name in status_files() if name == prefix or name.startswith(f"{prefix}__")]
     return {name: _status_dag(name, vendor, doc) for name in names}
+
+
+def oms_status_dags(vendor: str, doc: str) -> dict[str, DAG]:
+    """One DAG ``VENDOR_status`` for the pipelines ``*_to_VENDOR``, and one for each further ending ``__NAME``."""
+    ends = {end for name in pipeline_files() for _, found, end in [name.partition(f"_to_{vendor}")] if found}
+    names = {f"{vendor}_status{end}": f"_to_{vendor}{end}" for end in sorted(ends) if not end or end.startswith("__")}
+    return {dag_id: _oms_status_dag(dag_id, pipelines, vendor, doc) for dag_id, pipelines in names.items()}
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,12 @@ def _status_dag(name: str, vendor: str, doc: str) -> DAG:
         sources >> followed  # directly as well: otherwise a failed poll would leave the run green
         if settings and settings.files.fetch:
             statuses.fetch(name) >> [sources[1], followed]
+    return dag
+
+
+def _oms_status_dag(dag_id: str, pipelines: str, vendor: str, doc: str) -> DAG:
+    with DAG(schedule=utc_schedule("*/10 * * * *"), **dag_arguments(dag_id, doc, tags=(vendor,))) as dag:
+        oms_status.ask.expand(pipeline=oms_status.pipelines_to_ask(pipelines))
     return dag
 
 

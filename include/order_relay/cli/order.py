@@ -57,6 +57,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "corrections": ("at", "field", "who", "why", "ended_at", "ended_as"),
     "attempts": ("number", "sent_at", "settled_at", "outcome", "status", "code", "message", "oms_id", "run"),
     "feedback": ("at", "step", "state", "tries", "message", "run"),
+    "oms_status": ("reading", "received", "changed_at", "answered_at", "misses", "problem", "due_at", "finished_at"),
     "shipments": ("id", "shipped_at", "carrier", "service", "tracking_number", "origin", "who", "why"),
     "left_out": ("noted_at", "mended_at", "problem"),
     "actions": ("at", "action", "why", "who", "details"),

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
+from order_relay.orders.fulfilment.oms_order import OmsOrder
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.identity.traits import Traits
 from order_relay.orders.messages import Acknowledgement, SearchResult, Selection, SendResult, SourceOrder
@@ -114,6 +115,19 @@ class DestinationSession(Protocol):
 
     async def read_order(self, oms_id: str) -> SearchResult:
         """One order by its OMS id, with its details; no row if it could not be read."""
+
+
+@runtime_checkable
+class OrderStatusReader(Protocol):
+    """A destination's session that can be asked what became of an imported order."""
+
+    async def read_status(self, oms_id: str, destination_key: str, *, shipments: bool) -> OmsOrder:
+        """The status of an order, from its own detail, and its parcels if ``shipments``.
+
+        Raises ``MalformedResponseError`` if the answer is unreadable, about another order, or says that there
+        is none, ``TransientError`` if there was no answer, and ``ThrottledError`` or ``ConfigurationError`` if further
+        questions would fail in the same way.
+        """
 
 
 class Destination(Protocol):

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from order_relay_sandbox import money
+from order_relay_sandbox.shopatron.fulfilment import item_id, progress, shipment_row
 from order_relay_sandbox.shopatron.gateway import oms_error
 from order_relay_sandbox.shopatron.store import Order, OrderBook, moment
 from order_relay_sandbox.shopatron.switches import ShopatronSwitches
@@ -175,6 +176,7 @@ def _paging_number(request: web.Request, name: str, default: int) -> int:
 
 def row(order: Order, switches: ShopatronSwitches) -> dict[str, Any]:
     """An order as a search shows it."""
+    progress(order, switches)
     status = _spelled(order.status, switches)
     amount = _amount(order.total)
     shown = {
@@ -207,10 +209,17 @@ def detail(order: Order, switches: ShopatronSwitches) -> dict[str, Any]:
         del shown["externalOrderID"]
     if not switches.order_carries_manufacturer:
         del shown["manufacturerID"]
-    shown["orderItems"] = [{"orderItemID": order.order_id * 100 + n, "itemState": "NORMAL"} for n in range(order.items)]
+    shown["orderItems"] = [_item(order, n, switches) for n in range(order.items)]
     if switches.order_shows == "all" and order.body:
         _as_imported(shown, json.loads(order.body))
     return shown
+
+
+def _item(order: Order, position: int, switches: ShopatronSwitches) -> dict[str, Any]:
+    """An item as get order shows it. Its quantity is invented."""
+    state = switches.cancelled_spelling if position in order.cancelled_items else "NORMAL"
+    shown: dict[str, Any] = {"orderItemID": item_id(order, position), "quantity": order.quantities[position]}
+    return {**shown, "itemState": state} if switches.items_carry_state else shown
 
 
 def _as_imported(shown: dict[str, Any], body: dict[str, Any]) -> None:
@@ -229,7 +238,29 @@ def get_order(text: str, book: OrderBook, switches: ShopatronSwitches) -> web.Re
     order = book.get(int(text))
     if order is None:
         return oms_error(5002, "no such order")
+    if switches.detail_answers == "other":
+        order = next((one for one in book.newest_first() if one is not order), order)
     return web.json_response(detail(order, switches))
+
+
+def shipments(request: web.Request, book: OrderBook, switches: ShopatronSwitches) -> web.Response:
+    """One page of the shipments of an order (``orderID``), or with a switch those of all orders."""
+    try:
+        page, per_page = _paging(request, switches)
+        wanted = book.get(_id(request.query.get("orderID", "")))
+    except BadSearch as bad:
+        return oms_error(bad.code, str(bad))
+    if switches.shipment_search == "error":
+        return oms_error(5016, "parameter orderID is not supported")
+    orders = list(book.newest_first()) if switches.shipment_search == "ignored" else [wanted] if wanted else []
+    for order in orders:
+        progress(order, switches)
+    found = [(order, parcel) for order in orders for parcel in order.shipments]
+    rows = [shipment_row(order, parcel, switches) for order, parcel in found]
+    if not rows and switches.no_match == "empty_body":
+        return web.Response(status=200, content_type="application/json")
+    start = (page - switches.first_page) * per_page
+    return web.json_response({"totalCount": len(rows), "collection": rows[start : start + per_page]})
 
 
 def catalog(request: web.Request, switches: ShopatronSwitches) -> web.Response:

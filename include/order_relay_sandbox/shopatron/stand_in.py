@@ -13,7 +13,7 @@ from aiohttp import web
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.faults import Fault
 from order_relay_sandbox.gate import RateLimit, Tokens, basic_matches, bearer
-from order_relay_sandbox.shopatron import gateway, reading
+from order_relay_sandbox.shopatron import control, gateway, reading
 from order_relay_sandbox.shopatron.checks import MISSING, Problem, problems
 from order_relay_sandbox.shopatron.published import published_schema
 from order_relay_sandbox.shopatron.store import NAME, Order, OrderBook, total_of
@@ -49,6 +49,7 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
             Route("POST", "/api/v2/importOrder/", "import", "import_order"),
             Route("GET", "/api/v2/order/", "search"),
             Route("GET", "/api/v2/order/{id}", "detail", "get_order"),
+            Route("GET", "/api/v2/shipment/", "shipments"),
             Route("GET", "/api/v2/catalog/", "catalog"),
             Route("GET", "/api/v2/schema/{name}", "schema"),
         ]
@@ -59,6 +60,10 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
         extra = {"token_url": token_url, "manufacturer_id": manufacturer_id, "catalog_id": 0}
         credentials = {"login": self.switches.api_key, "password": self.switches.secret}
         return {"host": f"{url}/api/v2", **credentials, "extra": extra}
+
+    def control_routes(self) -> list[web.RouteDef]:
+        """What becomes of orders, as tests want it."""
+        return control.routes()
 
     def bodies(self, external_id: str) -> list[bytes]:
         """The import bodies stored under an external id, byte for byte."""
@@ -115,9 +120,18 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
 
     async def get_order(self, request: web.Request) -> web.StreamResponse:
         """GET order/{id}."""
+        number = request.match_info["id"]
+        order = self.book.named(number)
         return await self._read(
-            request, "order", lambda: reading.get_order(request.match_info["id"], self.book, self.switches)
+            request,
+            "order",
+            lambda: reading.get_order(number, self.book, self.switches),
+            order.external_id if order else "",
         )
+
+    async def shipments(self, request: web.Request) -> web.StreamResponse:
+        """GET shipment/?orderID=."""
+        return await self._read(request, "shipments", lambda: reading.shipments(request, self.book, self.switches))
 
     async def catalog(self, request: web.Request) -> web.StreamResponse:
         """GET catalog/: a cheap way to check key and manufacturer."""
@@ -128,11 +142,11 @@ class ShopatronVendor(StandIn[ShopatronSwitches]):
         name = request.match_info["name"]
         return await self._read(request, "schema", lambda: published_schema(name, self.switches))
 
-    async def _read(self, request: web.Request, at: str, answer: Any) -> web.StreamResponse:
+    async def _read(self, request: web.Request, at: str, answer: Any, key: str = "") -> web.StreamResponse:
         refused = self._admit(request)
         if refused is not None:
             return refused
-        rule = self.rules.pick(at)
+        rule = self.rules.pick(at, key)
         normal: web.Response = answer()
         return normal if rule is None else await self.give(request, rule, normal)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -13,6 +13,7 @@ from typing import Any
 from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.kit import clock
 from order_relay_sandbox.money import decimal_of, in_cents
+from order_relay_sandbox.shopatron.fulfilment import Parcel
 from order_relay_sandbox.shopatron.switches import ShopatronSwitches
 
 NAME = "shopatron"
@@ -36,6 +37,10 @@ class Order:
     is_test: bool
     items: int
     body: bytes
+    quantities: tuple[int, ...] = ()
+    shipments: list[Parcel] = field(default_factory=list)
+    cancelled_items: set[int] = field(default_factory=set)
+    progressed: bool = False
 
 
 class OrderBook:
@@ -68,6 +73,7 @@ class OrderBook:
             is_test=bool(body.get("isTestOrder")),
             items=len(body["orderItems"]),
             body=raw,
+            quantities=tuple(_units(item) for item in body["orderItems"]),
         )
 
     def store(self, order: Order) -> Order:
@@ -86,6 +92,11 @@ class OrderBook:
         """Find an order by the OMS's id."""
         return self._by_id.get(order_id)
 
+    def named(self, text: str) -> Order | None:
+        """Find an order by either id."""
+        known = self.with_external(text)
+        return known[0] if known else self.get(int(text)) if text.isascii() and text.isdigit() else None
+
     def with_external(self, external_id: str) -> list[Order]:
         """All orders stored under an external id; more than one is a duplicate."""
         return self._by_external.get(external_id, [])
@@ -97,6 +108,10 @@ class OrderBook:
     def newest_first(self) -> Iterable[Order]:
         """All stored orders, newest first."""
         return reversed(self._by_id.values())
+
+
+def _units(item: Mapping[str, Any]) -> int:
+    return int(decimal_of(item["itemSpecifics"]["quantity"]) or 0)
 
 
 def moment(text: Any) -> datetime | None:

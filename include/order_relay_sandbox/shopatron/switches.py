@@ -9,12 +9,12 @@ from pydantic import Field
 from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.stand_in import Switches
 
-Place = Literal["import", "search", "order", "token", "catalog", "schema"]
+Place = Literal["import", "search", "order", "shipments", "token", "catalog", "schema"]
 OWN_ANSWERS = ("throttle_403", "throttle_429", "bad_key")
 
 
 class ShopatronRule(Rule):
-    """``at``: ``import``, ``search``, ``order`` (get one), ``token``, ``catalog``, ``schema``.
+    """``at``: ``import``, ``search``, ``order`` (get one), ``shipments``, ``token``, ``catalog``, ``schema``.
 
     ``later`` applies to imports only. ``throttle_403`` is the gateway's answer above the rate limit, ``bad_key`` for
     an unknown key.
@@ -104,4 +104,17 @@ class ShopatronSwitches(Switches):
         "importOrder.json#/properties/orderComment/maxLength: 200; null removes what is there",
     )
     cancelled_spelling: str = "CANCELED"
+    fulfilment: Literal["none", "ship", "ship_partly", "cancel", "cancel_item", "backorder", "unknown"] = Field(
+        default="none", description="what becomes of orders after their import"
+    )
+    fulfilment_after_s: float = Field(default=0.0, ge=0, description="how long after the import")
+    items_carry_state: bool = Field(default=True, description="whether an order's detail shows the state of its items")
+    shipment_search: Literal["by_order", "ignored", "error"] = Field(
+        default="by_order", description="ignored: the search shows the shipments of all orders"
+    )
+    shipments_carry_order: bool = True
+    shipments_show_tracking: bool = True
+    detail_answers: Literal["asked", "other"] = Field(
+        default="asked", description="other: get order shows another order than the one asked for"
+    )
     faults: tuple[ShopatronRule, ...] = ()

@@ -17,6 +17,7 @@ TASKS = {
     "quarantine_replay": ["choose", "carry_out"],
     "reconcile": ["active", "compare"],
     "retention": ["removable", "remove"],
+    "shopatron_status": ["pipelines_to_ask", "ask"],
     "order_review": [
         "start",
         "find",

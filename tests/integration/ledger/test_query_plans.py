@@ -142,8 +142,7 @@ def _oms_statuses(ledger: Ledger, name: str, now: datetime) -> None:
     counts.open_counts(name)
     counts.finished_since(name, now - timedelta(days=1))
     counts.oldest_due(name)
-    counts.unanswered(name, now)
-    counts.with_reading(name, OmsReading.UNKNOWN, now)
+    counts.needing_operator(name, timedelta(0))
 
 
 def _desk(ledger: Ledger, name: str, now: datetime) -> None:

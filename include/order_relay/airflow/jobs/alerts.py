@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
@@ -20,6 +20,7 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.reporting.health import ACKNOWLEDGEMENT
 from order_relay.ledger.reporting.trends import time_within
+from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.states import OPEN, State
 from order_relay.ledger.write_back.cancellations import TAKE_OVER
 from order_relay.pipeline.alerts import digest, rules
@@ -73,11 +74,20 @@ def _check_pipeline(
         pulse=ledger.health.heartbeat(name),
         late=ledger.health.overdue(name, rules.state_limits(settings)),
         tasks=ledger.write_back_tasks.pending(name),
+        oms=_oms_statuses(ledger, settings),
         quarantined=states[State.QUARANTINED],
         stopped=switch.stops(name),
     )
     _record_gauges(ledger, facts, states, lasting)
     return rules.check_pipeline(facts, settings)
+
+
+def _oms_statuses(ledger: Ledger, settings: PipelineSettings) -> list[OverdueOrders]:
+    """Orders that the OMS rejected, or whose status is unknown or without a readable answer for too long."""
+    after_s = settings.oms_status.alert_after_s
+    if not settings.oms_status.enabled or after_s is None:
+        return []
+    return ledger.oms_status_counts.needing_operator(settings.name, timedelta(seconds=after_s))
 
 
 def _record_gauges(

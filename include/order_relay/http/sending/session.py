@@ -27,6 +27,7 @@ from order_relay.http.sending.delivery import GuardedSender, open_guarded_sessio
 from order_relay.http.sending.outcomes import OutcomeTable
 from order_relay.http.sending.search import NO_SEARCH, OrderSearch, SearchReply
 from order_relay.http.throttle import MAX_CONSECUTIVE_THROTTLES, AdaptiveThrottle, retry_after_s
+from order_relay.orders.fulfilment.oms_order import OmsOrder
 from order_relay.orders.identity.traits import NO_TRAITS, Traits
 from order_relay.orders.messages import SearchResult, SendResult
 
@@ -42,6 +43,14 @@ def no_traits(_: bytes) -> Traits:
     return NO_TRAITS
 
 
+class StatusReading(Protocol):
+    """How a vendor's orders are read after their import; see ``OrderStatusReader.read_status``."""
+
+    async def __call__(  # noqa: D102
+        self, reader: search.SearchReader, oms_id: str, destination_key: str, *, shipments: bool = True
+    ) -> OmsOrder: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class DestinationApi:
     """What is particular to a vendor's API for orders.
@@ -50,7 +59,8 @@ class DestinationApi:
     the destination key. ``headers``: of every request, besides the content type and the credentials'.
     ``requests_per_minute``: the limit that the vendor documents, for the whole run (0: none). ``idempotent``: see
     ``Destination.idempotent``; required for other methods than POST, which proxies may repeat. ``search``: if orders
-    can be searched. ``expected_traits``: see ``Destination.expected_traits``.
+    can be searched. ``expected_traits``: see ``Destination.expected_traits``. ``read_status``: if orders can be asked
+    about after their import.
     """
 
     name: str
@@ -63,6 +73,7 @@ class DestinationApi:
     requests_per_minute: float = 0.0
     search: OrderSearch = NO_SEARCH
     expected_traits: Callable[[bytes], Traits] = no_traits
+    read_status: StatusReading | None = None
 
     def __post_init__(self) -> None:
         if self.method != "POST" and not self.idempotent:
@@ -166,6 +177,12 @@ class HttpSession:
     async def read_order(self, oms_id: str) -> SearchResult:
         """See ``DestinationSession.read_order``. Raises ``ConfigurationError`` or ``ThrottledError``."""
         return await search.get_order(self, self._api.search, oms_id)
+
+    async def read_status(self, oms_id: str, destination_key: str, *, shipments: bool) -> OmsOrder:
+        """See ``OrderStatusReader.read_status``."""
+        if self._api.read_status is None:
+            raise ConfigurationError(f"{self._api.name} cannot be asked what became of an order")
+        return await self._api.read_status(self, oms_id, destination_key, shipments=shipments)
 
     def _checked(self, page: SearchResult) -> SearchResult:
         """Adds the URL to a failed page. Raises ``ConfigurationError`` if the URL is the reason."""

@@ -6,7 +6,7 @@ Each reads only the orders that are still asked about, or those finished since a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,18 +50,17 @@ class OmsStatusCounts(Repository):
         return found
 
     @reads
-    def unanswered(self, tx: Transaction, name: str, before: datetime) -> OverdueOrders | None:
-        """Orders without a readable answer since ``before``, although they were asked about."""
-        since = sa.func.coalesce(oms_status.c.answered_at, oms_status.c.changed_at, type_=oms_status.c.changed_at.type)
-        where = [oms_status.c.pipeline == name, _IS_UNANSWERED, since <= before]
-        return _overdue(tx, UNANSWERED, since, where)
-
-    @reads
-    def with_reading(self, tx: Transaction, name: str, reading: OmsReading, before: datetime) -> OverdueOrders | None:
-        """Orders still asked about that have had this reading since ``before``."""
-        since = oms_status.c.changed_at
-        where = [oms_status.c.pipeline == name, _IS_ASKED, oms_status.c.reading == reading]
-        return _overdue(tx, reading, since, [*where, since <= before])
+    def needing_operator(self, tx: Transaction, name: str, lasting: timedelta) -> list[OverdueOrders]:
+        """Orders still asked about that have been ``rejected`` or ``unknown`` for so long, or ``unanswered``."""
+        before = tx.now - lasting
+        mine, since = oms_status.c.pipeline == name, oms_status.c.changed_at
+        found = [
+            _overdue(tx, reading, since, [mine, _IS_ASKED, oms_status.c.reading == reading, since <= before])
+            for reading in (OmsReading.REJECTED, OmsReading.UNKNOWN)
+        ]
+        answered = sa.func.coalesce(oms_status.c.answered_at, since, type_=_TIME)
+        found.append(_overdue(tx, UNANSWERED, answered, [mine, _IS_UNANSWERED, answered <= before]))
+        return [entry for entry in found if entry is not None]
 
 
 def _overdue(tx: Transaction, name: str, since: sa.ColumnElement[Any], where: Sequence[Any]) -> OverdueOrders | None:

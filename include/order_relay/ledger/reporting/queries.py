@@ -20,6 +20,7 @@ from order_relay.ledger.schema.listed_rows import (
     QuarantinedSubmission,
     RelatedSubmission,
 )
+from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.operator_tables import correction, operator_action
 from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE, of_pipeline
 from order_relay.ledger.schema.shipment_tables import feed_gap
@@ -47,6 +48,7 @@ _PARTS: tuple[tuple[str, sa.Table, str], ...] = (
     ("left_out", feed_gap, "id"),
     ("corrections", correction, "id"),
     ("actions", operator_action, "id"),
+    ("oms_status", oms_status, "submission_id"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Decides which alerts parcels and status records raise."""
+"""Decides which alerts parcels, status records and statuses at the OMS raise."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from order_relay import COMMAND
-from order_relay.ledger.schema.records import Alert
-from order_relay.pipeline.alerts.kinds import MAX_LINES, STATUS_REFUSED, UNMATCHED_SHIPMENTS, list_lines
-from order_relay.pipeline.report.formatting import format_time
+from order_relay.ledger.oms.oms_status_counts import UNANSWERED
+from order_relay.ledger.schema.records import Alert, OverdueOrders
+from order_relay.orders.fulfilment.oms_order import OmsReading
+from order_relay.pipeline.alerts.kinds import MAX_LINES, OMS_STATUS, STATUS_REFUSED, UNMATCHED_SHIPMENTS, list_lines
+from order_relay.pipeline.report.formatting import format_orders, format_time
+from order_relay.pipeline.settings.pipeline import PipelineSettings
 
 
 def unmatched_shipments(number: int, oldest: datetime | None, some: Sequence[Mapping[str, Any]]) -> list[Alert]:
@@ -45,3 +48,27 @@ def refused_statuses(account: str, found: Sequence[Mapping[str, Any]]) -> list[A
         )
         for entry in found[:MAX_LINES]
     ]
+
+
+_OMS_TEXTS: Mapping[str, str] = {
+    OmsReading.UNKNOWN: "{orders} had an unknown status at the OMS, the oldest since {since}. See the word with "
+    "'{command} order NUMBER' and give its meaning in the connection's field order_statuses.",
+    OmsReading.REJECTED: "{orders} been rejected by the OMS, the oldest since {since}. Correct or cancel them in the "
+    "OMS.",
+    UNANSWERED: "{orders} had no readable answer of the OMS, the oldest since {since}. Look them up in the OMS; the "
+    "reason: '{command} order NUMBER'.",
+}
+
+
+def oms_status(entry: OverdueOrders, pipeline: str, settings: PipelineSettings) -> Alert:
+    """Orders that the OMS rejected, or whose status is unknown or without a readable answer for too long."""
+    orders = format_orders(entry.number, "has", "have")
+    text = _OMS_TEXTS[entry.state].format(orders=orders, since=format_time(entry.oldest), command=COMMAND)
+    return Alert(
+        OMS_STATUS,
+        f"{OMS_STATUS}:{entry.state}",
+        f"{pipeline}: {text}",
+        list_lines(entry.orders, entry.number),
+        size=entry.number,
+        repeat_s=settings.alerts.repeat_s,
+    )

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 STUCK = "stuck"
 WRITE_BACK = "write_back"
+OMS_STATUS = "oms_status"
 QUARANTINE = "quarantine"
 SILENT = "silent"
 SUSPENDED = "resting"
@@ -14,7 +15,7 @@ STOPPED = "stopped"
 SHADOW = "shadow"
 WRONG_FILE = "wrong_file"
 
-PIPELINE_KINDS = frozenset({STUCK, WRITE_BACK, QUARANTINE, SILENT, SUSPENDED, STOPPED, SHADOW, WRONG_FILE})
+PIPELINE_KINDS = frozenset({STUCK, WRITE_BACK, OMS_STATUS, QUARANTINE, SILENT, SUSPENDED, STOPPED, SHADOW, WRONG_FILE})
 """Kinds that every check of a pipeline covers completely: an alert it no longer raises is over."""
 
 RUN_FAILED, ACCOUNTING = "run_failed", "law"

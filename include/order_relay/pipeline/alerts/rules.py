@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from order_relay.ledger.schema.records import Alert, Heartbeat, OverdueOrders
+from order_relay.pipeline.alerts.fulfilment_rules import oms_status
 from order_relay.pipeline.alerts.kinds import (
     QUARANTINE,
     SHADOW,
@@ -36,7 +37,7 @@ class PipelineFacts:
     """What is known about a pipeline at ``now`` (UTC).
 
     ``pulse`` is ``None`` if it never ran. ``late``: orders in a state for too long. ``tasks``: what write-back leaves
-    to operators. ``stopped``: the stop switch stops it.
+    to operators. ``oms``: orders whose status at the OMS needs an operator. ``stopped``: the stop switch stops it.
     """
 
     pipeline: str
@@ -44,6 +45,7 @@ class PipelineFacts:
     pulse: Heartbeat | None = None
     late: Sequence[OverdueOrders] = ()
     tasks: Sequence[OverdueOrders] = ()
+    oms: Sequence[OverdueOrders] = ()
     quarantined: int = 0
     stopped: bool = False
 
@@ -64,6 +66,7 @@ def check_pipeline(facts: PipelineFacts, settings: PipelineSettings) -> list[Ale
     left = [
         *(stuck_orders(entry, facts.pipeline, settings, _cause(entry, facts.pulse)) for entry in facts.late),
         *(_write_back(entry, facts.pipeline, settings) for entry in facts.tasks),
+        *(oms_status(entry, facts.pipeline, settings) for entry in facts.oms),
     ]
     if settings.shadow:
         suspension = [suspended(facts.pipeline, settings.alerts.repeat_s)] if facts.pulse.resting else []

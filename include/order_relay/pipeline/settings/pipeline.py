@@ -24,6 +24,7 @@ from order_relay.pipeline.settings.sections import (
     FeedbackSettings,
     LoadSettings,
     MappingSettings,
+    OmsStatusSettings,
     PolicySettings,
     ReadingSettings,
     ReconcileSettings,
@@ -74,6 +75,7 @@ class PipelineSettings(SettingsSection):
     load: LoadSettings = LoadSettings()
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    oms_status: OmsStatusSettings = OmsStatusSettings()
     doubt: DoubtSettings = DoubtSettings()
     review: ReviewSettings = ReviewSettings()
     reconcile: ReconcileSettings = ReconcileSettings()

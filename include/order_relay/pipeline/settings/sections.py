@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from order_relay.orders.fulfilment.oms_order import AskingPace
 from order_relay.orders.messages import MAX_ATTEMPTS
 
 
@@ -110,6 +111,33 @@ class FeedbackSettings(SettingsSection):
     most_refusals: int = Field(default=5, ge=1, le=100)
     done_after: Literal["shipment", "import"] = "shipment"
     cancelled_days: int = Field(default=30, ge=0, le=365)
+
+
+class OmsStatusSettings(SettingsSection):
+    """Asking the destination what became of imported orders; times in seconds unless named otherwise.
+
+    ``shipments``: whether parcels are recorded, so that write-back and feeds report them. ``first_days``: the first run
+    asks about orders imported within this many days. ``most_orders``: maximum orders per run; ``parallel``: concurrent
+    questions. ``first_s``, ``longest_s``: shortest and longest distance between two questions about an order, which
+    grows with the time since its last change. ``most_days``: after this many days since its import an order is asked
+    about no longer. ``alert_after_s``: an alert is raised about orders that have an unknown status word, are rejected,
+    or are without a readable answer for so long; null: never.
+    """
+
+    enabled: bool = False
+    shipments: bool = True
+    first_days: float = Field(default=30.0, ge=0.0, le=3650.0)
+    most_orders: int = Field(default=2_000, ge=1, le=100_000)
+    parallel: int = Field(default=4, ge=1, le=64)
+    first_s: float = Field(default=900.0, ge=60.0, le=86400.0)
+    longest_s: float = Field(default=604_800.0, ge=3600.0, le=31 * 86400.0)
+    most_days: float = Field(default=180.0, ge=1.0, le=3650.0)
+    alert_after_s: float | None = Field(default=86400.0, ge=60.0, le=31 * 86400.0)
+
+    @property
+    def pace(self) -> AskingPace:
+        """How often an order is asked about."""
+        return AskingPace(first_s=self.first_s, longest_s=self.longest_s, most_days=self.most_days)
 
 
 class DoubtSettings(SettingsSection):

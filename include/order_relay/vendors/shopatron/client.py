@@ -9,6 +9,7 @@ from order_relay.vendors.shopatron.connection import OmsSettings
 from order_relay.vendors.shopatron.order_view import payload_traits
 from order_relay.vendors.shopatron.outcomes import IMPORT_OUTCOMES, is_throttle
 from order_relay.vendors.shopatron.search import order_search
+from order_relay.vendors.shopatron.status.order_status import OmsStatusReader
 
 
 def oms_api(settings: OmsSettings) -> DestinationApi:
@@ -21,6 +22,9 @@ def oms_api(settings: OmsSettings) -> DestinationApi:
         headers={**settings.headers, "API-Key": settings.api_key},
         search=order_search(settings.order_view, (settings.search_from, settings.search_to)),
         expected_traits=payload_traits,
+        read_status=OmsStatusReader(
+            settings.order_view, settings.order_statuses, settings.shipment_statuses, settings.status_members
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -21,7 +22,9 @@ from order_relay.http.sending.send_settings import (
     VisibleAfter,
     WholeTimeout,
 )
+from order_relay.orders.fulfilment.oms_order import OmsReading
 from order_relay.vendors.shopatron.order_view import MEMBERS, OrderView
+from order_relay.vendors.shopatron.status import order_status
 
 LIVE_BASE = "https://integration.shopatron.com/api/v2"
 LIVE_TOKEN_URL = "https://auth.shopatron.com/oauthserver/oauth2/token"  # noqa: S105 - a URL
@@ -46,10 +49,26 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def _members(members: dict[str, str]) -> dict[str, str]:
-    if unknown := sorted(members.keys() - MEMBERS.keys()):
-        raise ValueError(f"has unknown names ({', '.join(unknown)}); available: {', '.join(MEMBERS)}")
+def _checked_names(members: dict[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    if unknown := sorted(members.keys() - known.keys()):
+        raise ValueError(f"has unknown names ({', '.join(unknown)}); available: {', '.join(known)}")
     return members
+
+
+def _members(members: dict[str, str]) -> dict[str, str]:
+    return _checked_names(members, MEMBERS)
+
+
+def _status_members(members: dict[str, str]) -> dict[str, str]:
+    return _checked_names(members, order_status.MEMBERS)
+
+
+def _order_statuses(words: dict[str, str]) -> dict[str, str]:
+    return order_status.check_words(words, [one for one in OmsReading if one is not OmsReading.UNKNOWN])
+
+
+def _shipment_statuses(words: dict[str, str]) -> dict[str, str]:
+    return order_status.check_words(words, [order_status.OPEN, order_status.LEFT, order_status.VOID])
 
 
 _Parameter = Annotated[
@@ -113,6 +132,24 @@ class OmsSettings(SendSettings):
         {},
         title="Status values (JSON object)",
         description='Other spellings, such as {"SHIPPED": "FULFILLED"}',
+    )
+
+    order_statuses: Annotated[TextMapping, AfterValidator(_order_statuses)] = Field(
+        {},
+        title="Readings of order statuses (JSON object)",
+        description="What further status words of orders mean: open, partly_shipped, shipped, partly_cancelled, "
+        'cancelled or rejected, such as {"PAYMENT ERROR": "rejected"}',
+    )
+    shipment_statuses: Annotated[TextMapping, AfterValidator(_shipment_statuses)] = Field(
+        {},
+        title="Readings of shipment statuses (JSON object)",
+        description='What further status words of shipments mean: open, shipped or cancelled, such as {"PACKED": '
+        '"open"}',
+    )
+    status_members: Annotated[TextMapping, AfterValidator(_status_members)] = Field(
+        {},
+        title="Members of statuses (JSON object)",
+        description='Where orders and shipments show their status and parcels, such as {"tracking": "trackingNumbers"}',
     )
 
     @property

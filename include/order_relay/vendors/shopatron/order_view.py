@@ -67,7 +67,7 @@ class OrderView:
     def _owner(self, order: Mapping[str, Any]) -> str:
         for value in self._all(order, "manufacturer"):
             number = int(value) if isinstance(value, float) and value.is_integer() else value
-            if re.fullmatch(r"[0-9]{1,18}", text := _plain(number)) and int(text):  # ids begin at 1: 0 names none
+            if re.fullmatch(r"[0-9]{1,18}", text := plain_text(number)) and int(text):  # ids begin at 1: 0 names none
                 return OURS if int(text) == self.manufacturer_id else OTHER
         return OURS if self.unnamed == COUNT_AS_OURS else UNNAMED
 
@@ -91,14 +91,14 @@ def payload_traits(payload: bytes) -> Traits:
     customer = _mapping(document.get("customer"))
     data = _mapping(document.get("customOrderData"))
     return Traits(
-        currency=_plain(document.get("currency")),
-        email=_plain(customer.get("email")),
-        name=word_set(_plain(customer.get("firstName")), _plain(customer.get("lastName"))),
+        currency=plain_text(document.get("currency")),
+        email=plain_text(customer.get("email")),
+        name=word_set(plain_text(customer.get("firstName")), plain_text(customer.get("lastName"))),
         items=frozenset(
-            _plain(_mapping(item.get("product")).get("partNumber")) for item in _items([document.get("orderItems")])
+            plain_text(_mapping(item.get("product")).get("partNumber")) for item in _items([document.get("orderItems")])
         )
         - {""},
-        marks={name: _plain(data[name]) for name in IDENTITY_MARKS if _plain(data.get(name))},
+        marks={name: plain_text(data[name]) for name in IDENTITY_MARKS if plain_text(data.get(name))},
     )
 
 
@@ -118,6 +118,12 @@ def _value_at(document: Any, path: str) -> Any:
     return document
 
 
+def first_value(document: Mapping[str, Any], paths: str) -> Any:
+    """The value at the first of ``paths`` (separated by commas) that is present, otherwise ``None``."""
+    found = (_value_at(document, path.strip()) for path in paths.split(",") if path.strip())
+    return next((value for value in found if value is not None), None)
+
+
 def _amount(value: Any) -> Decimal | None:
     try:
         return amount(round(value, 6) if isinstance(value, float) else value)
@@ -132,7 +138,7 @@ def _items(found: list[Any]) -> list[Mapping[str, Any]]:
 def _marks(found: list[Any]) -> dict[str, str]:
     shown: dict[str, str] = {}
     for value in reversed(found):
-        shown.update((name, _plain(text)) for name, text in _mapping(value).items() if _plain(text))
+        shown.update((name, plain_text(text)) for name, text in _mapping(value).items() if plain_text(text))
     return shown
 
 
@@ -140,7 +146,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _plain(value: Any) -> str:
+def plain_text(value: Any) -> str:
+    """A text, or the digits of an integer; otherwise empty."""
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

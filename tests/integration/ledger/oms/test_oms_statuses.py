@@ -144,11 +144,11 @@ def test_no_answer_keeps_the_status_and_waits_longer_each_time(driver):
         waits.append(round((status.due_at - status.asked_at).total_seconds()))
     assert waits == [60, 120, 240]
     assert (status.reading, status.misses, status.problem) == ("open", 3, "HTTP 404")
-    now = datetime.now(UTC) + timedelta(minutes=1)
-    found = driver.ledger.oms_status_counts.unanswered(NAME, now)
-    assert (found.number, found.orders) == (1, ("N-1",))
+    (found,) = driver.ledger.oms_status_counts.needing_operator(NAME, timedelta(0))
+    assert (found.state, found.number, found.orders) == ("unanswered", 1, ("N-1",))
+    assert driver.ledger.oms_status_counts.needing_operator(NAME, timedelta(hours=1)) == []
     answer(driver, number, READY)
-    assert driver.ledger.oms_status_counts.unanswered(NAME, now) is None
+    assert driver.ledger.oms_status_counts.needing_operator(NAME, timedelta(0)) == []
     assert driver.ledger.oms_statuses.of(number).problem == ""
 
 
@@ -197,11 +197,9 @@ def test_unknown_and_rejected_orders_are_counted_by_age(driver):
     one, two = asked(driver, "1", "2")
     answer(driver, one, OmsOrder("CUSTOMER CARE\x00", OmsReading.UNKNOWN))
     answer(driver, two, OmsOrder("PAYMENT_ERROR", OmsReading.REJECTED))
-    now = datetime.now(UTC) + timedelta(minutes=1)
     counts = driver.ledger.oms_status_counts
-    assert counts.with_reading(NAME, OmsReading.UNKNOWN, now).orders == ("N-1",)
-    assert counts.with_reading(NAME, OmsReading.REJECTED, now).number == 1
-    assert counts.with_reading(NAME, OmsReading.REJECTED, EARLY) is None
+    found = {entry.state: entry.orders for entry in counts.needing_operator(NAME, timedelta(0))}
+    assert found == {"unknown": ("N-1",), "rejected": ("N-2",)}
     assert counts.open_counts(NAME) == {"unknown": 1, "rejected": 1}
     assert driver.ledger.oms_statuses.of(one).received == "CUSTOMER CARE\ufffd"
     assert counts.oldest_due(NAME) is None

@@ -242,3 +242,13 @@ def test_parcels_that_wait_for_an_operator_are_alerted_with_what_is_asked() -> N
     assert "shipments --unmatched" in message.subject
     assert "another order's" in message.lines[0]
     assert "29 more" in message.lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [("unknown", "order_statuses"), ("rejected", "in the OMS"), ("unanswered", "reason")]
+)
+def test_orders_whose_status_at_the_oms_needs_an_operator(state: str, said: str) -> None:
+    found = PipelineFacts(NAME, NOW, ALIVE, oms=[OverdueOrders(state, 2, NOW, ("N1", "N2"))])
+    (alert,) = check_pipeline(found, settings())
+    assert (alert.cause, alert.size, alert.lines) == (f"oms_status:{state}", 2, ("N1", "N2"))
+    assert said in alert.subject

@@ -1,0 +1,25 @@
+"""Test endpoints, which the real OMS does not have: what becomes of an order."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from order_relay_sandbox.shopatron import fulfilment
+from order_relay_sandbox.shopatron.store import NAME, OrderBook
+from order_relay_sandbox.stand_in import VENDORS
+
+
+def routes() -> list[web.RouteDef]:
+    """Routes under ``/_shopatron/``."""
+    return [web.post("/_shopatron/change", change)]
+
+
+async def change(request: web.Request) -> web.Response:
+    """Change an order: ``{"order": <either id>, ...}`` with the members of ``fulfilment.change``."""
+    wish = await request.json()
+    book: OrderBook = request.app[VENDORS][NAME].book
+    found = book.named(str(wish["order"]))
+    if found is None:
+        return web.json_response({"error": f"no order {wish['order']}"}, status=404)
+    fulfilment.change(found, wish)
+    return web.json_response({"orderID": found.order_id, "orderStatus": found.status})
