@@ -11,6 +11,7 @@ task of the order's own pipeline. Settings without a section are fields of the c
 | **oms_number** | the order's number in the OMS, as `erp_order_number` |
 | **line_numbers** | each line's number, as `erp_line_number`; setting `line_numbers`: `put`, `patch`, `off` |
 | **shipped** | that the order was shipped; setting `shipped_by`: `shipment_state`, `done`, `desadv`, `off` |
+| **oms_cancelled** | `state: cancel`, if the OMS cancelled an unshipped order; setting `report_cancelled` (off) |
 
 **Line numbers by `put`** is the documented way and replaces the whole order: it is read, sent back with only the
 numbers changed, and read again. If anything else changed, the task fails and names the members; check the order in the

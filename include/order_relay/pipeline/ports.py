@@ -72,6 +72,9 @@ class FeedbackTaker(Protocol):
         ``silent``: an earlier report of it had an unknown outcome, so the customer must not be notified again.
         """
 
+    def mark_cancelled(self, order_id: str) -> Acknowledgement:
+        """Report that the destination cancelled an order of which nothing was shipped."""
+
     def cancelled(self, start: datetime) -> Iterator[str]:
         """Ids of the orders placed since ``start`` that the source has cancelled."""
 

@@ -25,6 +25,7 @@ from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
+from order_relay.ledger.write_back.oms_cancellations import OMS_CANCELLED
 from order_relay.orders.mapping.eligibility import CANCELLED as STOPPED
 from order_relay.orders.mapping.eligibility import NOT_RETURNED, is_eligibility_reason
 from order_relay.orders.messages import RunContext
@@ -162,6 +163,13 @@ def release(tx: Transaction, ctx: RunContext, rows: Sequence[Any], why: str) -> 
     due = list(reopened.scalars())
     order_counts.count_unconfirmed(tx, due)
     tx.run(submission.update().where(among(submission.c.id, "due")).values(ack="due"), {"due": due})
+    # that the OMS cancelled it is not true any more; the order may be reported as shipped again
+    tx.run(
+        feedback.delete().where(
+            among(feedback.c.submission_id, "ids"), feedback.c.step == OMS_CANCELLED, feedback.c.state != "sent"
+        ),
+        keys,
+    )
     tx.run(
         feedback.update()
         .where(among(feedback.c.submission_id, "ids"), feedback.c.state == CANCELLED)

@@ -1,9 +1,9 @@
 """Write-back to the source after the import, in small steps that are recorded one by one.
 
-The steps of an order follow each other: its OMS number, its line numbers, and its shipment. They never run
-concurrently: a step that writes the whole order would undo the changes of another. A step is claimed before the
-request (``sent``), and its result is recorded afterwards. A step whose worker died is released after some time, so
-steps are idempotent.
+The steps of an order follow each other: its OMS number, its line numbers, and its shipment (or that the OMS cancelled
+it, see ``oms_cancellations``). They never run concurrently: a step that writes the whole order would undo the changes
+of another. A step is claimed before the request (``sent``), and its result is recorded afterwards. A step whose worker
+died is released after some time, so steps are idempotent.
 
 No step is repeated forever: after some refusals by the source, or many tries without an answer, it is ``failed`` and an
 operator decides.
@@ -29,9 +29,10 @@ from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import lock
 from order_relay.ledger.write_back import cancellations
+from order_relay.ledger.write_back.oms_cancellations import EXCLUDES, OMS_CANCELLED, SHIPPED, has_step, to_report
 from order_relay.orders.messages import Acknowledgement, RunContext
 
-OMS_NUMBER, LINE_NUMBERS, SHIPPED = "oms_number", "line_numbers", "shipped"
+OMS_NUMBER, LINE_NUMBERS = "oms_number", "line_numbers"
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(minutes=5), timedelta(hours=6)
 """Delay before a refused step is retried; doubled each time, up to the longest."""
@@ -131,7 +132,9 @@ class Feedback(Repository):
         if deliveries:
             query = query.where(shipment.c.asks == "", shipment.c.closed == "")
         if step == SHIPPED:
-            query = query.where(submission.c.cancelled_at.is_(None))
+            query = query.where(submission.c.cancelled_at.is_(None), ~has_step(OMS_CANCELLED))
+        if step == OMS_CANCELLED:
+            query = query.where(*to_report(tx.now))
         if step == SHIPPED and not deliveries and not at_import:
             query = query.where(submission.c.shipped == "shipped")
         return [FeedbackStep(*tuple(row)) for row in tx.run(query)]
@@ -145,7 +148,7 @@ class Feedback(Repository):
         A step that was tried ``MAX_TRIES`` times fails instead. Orders that were cancelled since ``due`` are left out.
         """
         ids = {step.submission_id for step in steps}
-        locked = {row.id: row for row in lock(tx, ids, "source_cancelled_at", "cancelled_at")}
+        locked = {row.id: row for row in lock(tx, ids, "source_cancelled_at", "cancelled_at", "shipped")}
         steps = [step for step in steps if not _is_cancelled(locked[step.submission_id], step.step)]
         rows = tx.run(sa.select(feedback).where(among(feedback.c.submission_id, "ids")), {"ids": sorted(ids)}).all()
         known = {(row.submission_id, row.step, row.delivery): row for row in rows}
@@ -155,6 +158,8 @@ class Feedback(Repository):
         for step in steps:
             row = known.get((step.submission_id, step.step, step.delivery))
             if step.submission_id in busy or (row is not None and row.state not in ("sent", "refused")):
+                continue
+            if any(key[:2] == (step.submission_id, EXCLUDES.get(step.step)) for key in known):
                 continue
             if row is not None and row.tries >= MAX_TRIES:
                 exhausted.append(step)
@@ -205,7 +210,9 @@ class Feedback(Repository):
 
 
 def _is_cancelled(order: Any, step: str) -> bool:
-    """Whether nothing more, or no shipment, is reported about a locked order."""
+    """Whether this step must not be reported about a locked order."""
+    if step == OMS_CANCELLED and (order.cancelled_at is None or order.shipped is not None):
+        return True
     return order.source_cancelled_at is not None or (step == SHIPPED and order.cancelled_at is not None)
 
 
@@ -232,7 +239,7 @@ def _forerunner(step: str, *, deliveries: bool) -> list[sa.ColumnElement[bool]]:
     A delivery names numbered lines, so the line numbers must be done. The shipment is reported even if the source
     refused the line numbers, or the OMS number permanently.
     """
-    if step == OMS_NUMBER:
+    if step in {OMS_NUMBER, OMS_CANCELLED}:
         return []
     if step == LINE_NUMBERS:
         return [_has_state(OMS_NUMBER, "done")]

@@ -18,7 +18,8 @@ from typing import Any
 from order_relay import COMMAND
 from order_relay.errors import ConfigurationError, OrderRelayError, OutcomeUnknownError, ThrottledError, TransientError
 from order_relay.ledger import Ledger
-from order_relay.ledger.write_back.feedback import LINE_NUMBERS, MAX_REFUSALS, OMS_NUMBER, SHIPPED, FeedbackStep
+from order_relay.ledger.write_back.feedback import LINE_NUMBERS, MAX_REFUSALS, OMS_NUMBER, FeedbackStep
+from order_relay.ledger.write_back.oms_cancellations import OMS_CANCELLED, SHIPPED
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.messages import Acknowledgement, RunContext
 from order_relay.pipeline.archive import ArchivedOrder, OrderArchive, line_name
@@ -27,7 +28,7 @@ from order_relay.pipeline.runs.login_guard import guarded_login
 
 log = logging.getLogger(__name__)
 
-WRITE_BACK_STEPS = (OMS_NUMBER, LINE_NUMBERS, SHIPPED)
+WRITE_BACK_STEPS = (OMS_NUMBER, LINE_NUMBERS, SHIPPED, OMS_CANCELLED)
 SLICE_SIZE = 50
 """Steps claimed at a time."""
 
@@ -161,6 +162,8 @@ def _archived_orders(parts: WriteBackContext, steps: Sequence[FeedbackStep]) -> 
 def _request(parts: WriteBackContext, step: FeedbackStep, order: ArchivedOrder | None) -> Callable[[], Acknowledgement]:
     if step.step == OMS_NUMBER:
         return partial(parts.source.set_erp_number, step.source_id, step.oms_id)
+    if step.step == OMS_CANCELLED:
+        return partial(parts.source.mark_cancelled, step.source_id)
     if order is not None and order.problem:
         return partial(Acknowledgement, False, f"the archived order cannot be read: {order.problem}")
     if step.step == LINE_NUMBERS:

@@ -121,6 +121,15 @@ class CloudSuiteClient(RestSource):
             case _:
                 return _NO_WRITE_BACK
 
+    def mark_cancelled(self, order_id: str) -> Acknowledgement:
+        """Set the order to ``cancel``, if the connection has ``report_cancelled``. Idempotent.
+
+        Raises the errors of ``set_erp_number``.
+        """
+        if not self._shop_settings.report_cancelled:
+            return _NO_WRITE_BACK
+        return write_back.mark_cancelled(self._shop, self.checked_id(order_id))
+
     @property
     def reports_each_delivery(self) -> bool:
         """Whether each delivery is reported (DESADV), or only once that everything was shipped."""

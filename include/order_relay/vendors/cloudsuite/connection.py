@@ -125,6 +125,11 @@ class CloudSuiteSettings(ReadSettings):
         title="Report shipments by",
         description="shipment_state=sent, state=done, a DESADV message for each delivery, or not at all",
     )
+    report_cancelled: bool = Field(
+        False,
+        title="Report orders cancelled in the OMS",
+        description="Such an order gets state=cancel, unless a part of it was shipped. Assumed: the shop takes it",
+    )
     offline_sent: bool = Field(
         False,
         title="Mark offline orders as sent",

@@ -100,3 +100,19 @@ def mark_done(shop: Shop, order_id: str) -> Acknowledgement:
     if state != PROCESSING:
         return Acknowledgement(False, f"its state is {quote_value(state)}, not processing; it was not changed")
     return shop.patch(order_id, {"state": DONE})
+
+
+def mark_cancelled(shop: Shop, order_id: str) -> Acknowledgement:
+    """Set the ``state`` of an order that is neither sent nor done to ``cancel``.
+
+    That the shop accepts this state from outside is assumed (docs/vendors/cloudsuite.md, "Facts").
+    """
+    order = shop.read(order_id)
+    if order is None:
+        return NOT_FOUND
+    if is_cancelled(order):
+        return ACCEPTED
+    state = order.document.get("state")
+    if state == DONE or order.document.get("shipment_state") == SENT:
+        return Acknowledgement(False, "the shop counts it as sent; it was not cancelled")
+    return shop.patch(order_id, {"state": CANCEL})

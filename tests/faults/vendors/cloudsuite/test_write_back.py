@@ -12,6 +12,7 @@ from order_relay.errors import ConfigurationError
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.write_back_tables import feedback as table
 from order_relay.ledger.schema.write_back_tables import offline_mark
+from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.messages import RunContext
 from order_relay.orders.review.choices import AT_OMS, REINSTATED
 from order_relay.pipeline.fulfilment.cancelled_orders import mark_offline_orders, record_cancellations
@@ -170,6 +171,37 @@ def test_an_operator_settles_a_cancellation_or_takes_it_back(shop: ThreadedSandb
     decide(engine, "1-CS2", REINSTATED, "a mistake of the shop")
     assert engine.ledger.cancellations.unsettled(PIPELINE) == []
     assert feedback(engine) == {"oms_number_told": 1, "line_numbers_told": 1}
+
+
+@pytest.mark.parametrize(("reported", "state"), [(True, "cancel"), (False, "processing")])
+def test_what_the_oms_cancelled_is_cancelled_in_the_shop_if_its_setting_is_on(
+    shop: ThreadedSandbox, make: Make, reported: bool, state: str
+) -> None:
+    shop.offer([order(1), order(2)])
+    engine = make(report_cancelled=reported)
+    engine.run("first")
+    engine.ledger.oms_questions.enrol(PIPELINE, first_days=30)
+    [row] = engine.ledger.queries.find("1-CS1")
+    answer = {row["id"]: OmsOrder("CANCELED", OmsReading.CANCELLED)}
+    engine.ledger.oms_statuses.record(CTX, answer, AskingPace(), NOW - timedelta(days=9))
+    ship(engine, "1-CS2", "T2")
+    counts = feedback(engine)
+    assert (counts["shipped_told"], counts["oms_cancelled_told"]) == (1, 1)
+    first, second = feedback_of(shop, "1-CS1"), feedback_of(shop, "1-CS2")
+    assert (first["state"], first["shipment_state"]) == (state, None)
+    assert (second["state"], second["shipment_state"]) == ("processing", "sent")
+    record_cancellations(CTX, parts(engine), 30)
+    assert engine.ledger.cancellations.unsettled(PIPELINE) == []
+
+
+def test_an_order_that_the_shop_counts_as_sent_is_not_cancelled(shop: ThreadedSandbox, make: Make) -> None:
+    shop.offer([order(1)])
+    engine = make(report_cancelled=True)
+    engine.run("first")
+    shop.change_order("1-CS1", shipment_state="sent")
+    answer = engine.wiring.write_back_source.mark_cancelled("1")
+    assert (answer.accepted, "sent" in answer.message) == (False, True)
+    assert feedback_of(shop, "1-CS1")["state"] == "processing"
 
 
 def test_a_step_that_the_shop_always_refuses_ends_and_an_operator_may_retry_it(

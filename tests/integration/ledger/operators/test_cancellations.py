@@ -14,13 +14,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from order_relay.errors import ConcurrentUpdateError, ConfigurationError, IllegalTransitionError
 from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.feed_index import FeedOrder
+from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.states import State
-from order_relay.ledger.write_back.feedback import LINE_NUMBERS, OMS_NUMBER, SHIPPED
+from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.write_back.feedback import LINE_NUMBERS, OMS_NUMBER
+from order_relay.ledger.write_back.oms_cancellations import OMS_CANCELLED, SHIPPED
+from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.messages import Acknowledgement
 from order_relay.orders.review.choices import AT_OMS, CANCELLATION_CHOICES, KEEP, REINSTATED
 
 NAME = "shop_to_oms"
+EARLY = datetime(2020, 1, 1, tzinfo=UTC)
 _files = itertools.count()
 
 
@@ -159,6 +164,48 @@ def test_a_cancellation_between_reading_and_claiming_a_step_stops_it(driver, ste
     assert driver.ledger.feedback.claim(driver.ctx, [found]) == []
 
 
+def oms_cancels(driver, number):
+    driver.ledger.oms_questions.enrol(NAME, first_days=30)
+    answer = {number: OmsOrder("CANCELED", OmsReading.CANCELLED)}
+    driver.ledger.oms_statuses.record(driver.ctx, answer, AskingPace(), EARLY)
+
+
+def reportable(driver):
+    return [one.submission_id for one in driver.ledger.feedback.due(NAME, OMS_CANCELLED, 10)]
+
+
+def test_what_the_oms_cancelled_is_reported_once_and_never_as_shipped(driver):
+    number = driver.imported("1", "OMS1")
+    acknowledge(driver, number)
+    assert reportable(driver) == []
+    oms_cancels(driver, number)
+    assert due(driver.ledger) == [OMS_NUMBER], "not as shipped"
+    found = driver.ledger.feedback.due(NAME, OMS_CANCELLED, 10)
+    assert driver.ledger.feedback.claim(driver.ctx, found) == found
+    driver.ledger.feedback.record_answers(driver.ctx, [(found[0], Acknowledgement(True))])
+    assert reportable(driver) == []
+    driver.ledger.cancellations.record(driver.ctx, ["1"])
+    assert tasks(driver) == {}, "cancelled everywhere: nothing to decide"
+
+
+@pytest.mark.parametrize("case", ["its source cancelled it", "a part was shipped", "an operator confirmed it alone"])
+def test_a_cancellation_at_the_oms_is_not_reported_if(driver, case):
+    number = driver.imported("1", "OMS1")
+    acknowledge(driver, number)
+    oms_cancels(driver, number)
+    found = driver.ledger.feedback.due(NAME, OMS_CANCELLED, 10)
+    with driver.ledger.database.engine.begin() as conn:
+        if case == "its source cancelled it":
+            conn.execute(submission.update().values(source_cancelled_at=EARLY))
+        elif case == "a part was shipped":
+            conn.execute(submission.update().values(shipped="partly"))
+        else:
+            conn.execute(oms_status.update().values(reading="open"))
+    assert reportable(driver) == []
+    if case != "an operator confirmed it alone":
+        assert driver.ledger.feedback.claim(driver.ctx, found) == [], "checked again when it is claimed"
+
+
 def machine(template, driver_class, folder):
     """What the source, the destination, workers and operators do with one order, in any order."""
 
@@ -174,7 +221,8 @@ def machine(template, driver_class, folder):
             acknowledge(self.driver, self.driver.imported("1", "OMS1"))
             self.shop_cancelled = self.known = False  # in the shop, and as the ledger has read it
             self.kept = self.at_oms = False
-            self.steps, self.sent_after_known, self.parcels = [], 0, 0
+            self.ledger.oms_questions.enrol(NAME, first_days=30)
+            self.written, self.parcels = set(), 0
 
         def teardown(self):
             assert self.ledger.accounting.invariant_violations() == []
@@ -203,9 +251,19 @@ def machine(template, driver_class, folder):
         def an_operator_decides(self, choice):
             if shown := tasks(self.driver):
                 self.driver.ledger.cancellations.decide(shown, choice, "x", "ann")
-                self.at_oms = choice == AT_OMS
+                if choice == AT_OMS or self.at_oms:
+                    self.at_oms = choice == AT_OMS
+                if not self.at_oms:
+                    self.written.discard(OMS_CANCELLED)  # not true any more
                 self.kept = choice == KEEP and self.known
                 self.known = self.known and choice != REINSTATED
+
+        @rule(reading=st.sampled_from([OmsReading.OPEN, OmsReading.CANCELLED]))
+        def the_oms_answers(self, reading):
+            number = self.driver.work("1").id
+            self.ledger.oms_statuses.record(self.driver.ctx, {number: OmsOrder(reading, reading)}, AskingPace(), EARLY)
+            if reading is OmsReading.CANCELLED:
+                self.at_oms, self.kept = True, False
 
         @rule()
         def a_parcel_is_reported(self):
@@ -215,10 +273,12 @@ def machine(template, driver_class, folder):
 
         @rule(accepted=st.booleans())
         def a_step_is_written_back(self, accepted):
-            for step in (OMS_NUMBER, LINE_NUMBERS, SHIPPED):
+            for step in (OMS_NUMBER, LINE_NUMBERS, SHIPPED, OMS_CANCELLED):
                 found = self.ledger.feedback.due(NAME, step, 1, at_import=True)
                 claimed = self.ledger.feedback.claim(self.driver.ctx, found)
                 assert not (claimed and (self.known or (step == SHIPPED and self.at_oms)))
+                self.written |= {one.step for one in claimed}
+                assert not self.written >= {SHIPPED, OMS_CANCELLED}, "the source is sent one or the other"
                 self.ledger.feedback.record_answers(
                     self.driver.ctx, [(one, Acknowledgement(accepted)) for one in claimed], 1
                 )
