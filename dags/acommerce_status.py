@@ -7,7 +7,7 @@ Orders reach aCommerce in another way; their number decides which of them are ou
 | task | does |
 |---|---|
 | **poll** | reads all orders that changed since the watermark, page by page |
-| **fetch** | copies CSV files from an FTP or SFTP server into the batch store (only if `files.fetch` names one) |
+| **fetch** | copies CSV files from a server (`files.fetch`) and from e-mails (`files.mail`) into the batch store |
 | **files** | reads CSV files under `acommerce_status/drops/` in the batch store, whatever their names, once each |
 | **by_id** | matches orders to ours; reads unclear or overdue ones by number, ten per request |
 | **follow** | records shipped parcels; asks an operator if a reported shipment was withdrawn |
@@ -26,8 +26,8 @@ stores what changed in its own interval. Neither moves the watermark, and a back
 **The watermark** moves only after a window was read to its end and stored. A list of several pages is read again until
 nothing new appears, because it shifts while orders change.
 
-**Red** means that aCommerce or the file server could not be reached or refused the login, or that a setting is wrong.
-Records, rows and files that cannot be used or fetched leave the run green and raise an alert;
+**Red** means that aCommerce, the file server or the mail server could not be reached or refused the login, or that a
+setting is wrong. Records, rows and files that cannot be used or fetched leave the run green and raise an alert;
 `order-relay statuses --refused` lists them, and `report` counts them.
 
 **Commands**: `order-relay order NUMBER`, `statuses`, `statuses --unmatched`, `statuses --asked`.

@@ -15,7 +15,7 @@ from order_relay.vendors import vendor_module, vendor_names
 
 if TYPE_CHECKING:
     from order_relay.airflow.installation import Installation
-    from order_relay.pipeline.settings.status_account import FetchSettings
+    from order_relay.pipeline.settings.status_account import FetchSettings, MailSettings
 
 
 def status_accounts(installation: Installation) -> Iterator[CheckResult]:
@@ -70,10 +70,20 @@ def _account(installation: Installation, name: str) -> Iterator[CheckResult]:
     if settings.files.fetch:
         examine = partial(_files, check, settings.files.fetch)
         yield from run_guarded(check, "edit files.fetch or its connection", examine)
+    if settings.files.mail:
+        yield from run_guarded(check, "edit files.mail or its connection", partial(_mail, check, settings.files.mail))
+
+
+def _mail(check: str, mail: MailSettings) -> Iterator[CheckResult]:
+    from order_relay.airflow.incoming.mailbox import open_mailbox
+
+    with open_mailbox(mail) as mailbox:
+        found = sum(1 for _ in mailbox.messages(mail.senders))
+    yield ok(check, f"mail can be fetched: {mail.connection} holds {found} new messages of the senders")
 
 
 def _files(check: str, fetch: FetchSettings) -> Iterator[CheckResult]:
-    from order_relay.airflow.remote_files import open_file_server
+    from order_relay.airflow.incoming.remote_files import open_file_server
 
     with open_file_server(fetch.connection, fetch.folder) as server:
         found = len(server.files())

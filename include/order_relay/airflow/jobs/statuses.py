@@ -13,8 +13,9 @@ from order_relay import COMMAND
 from order_relay.airflow import connections
 from order_relay.airflow.assets import statuses_asset
 from order_relay.airflow.context.run_request import read_request
+from order_relay.airflow.incoming.mailbox import open_mailbox
+from order_relay.airflow.incoming.remote_files import open_file_server
 from order_relay.airflow.notify.notifications import notify
-from order_relay.airflow.remote_files import open_file_server
 from order_relay.airflow.session import measured, redacted_errors
 from order_relay.ledger import Alert, migrate
 from order_relay.ledger.fulfilment.status_merge import StoredStatuses
@@ -24,6 +25,7 @@ from order_relay.pipeline.alerts.kinds import REFUSED_PERIOD, STATUS_REFUSED
 from order_relay.pipeline.fulfilment import status_fetch, status_poll, status_range
 from order_relay.pipeline.fulfilment.shipments import record_shipment
 from order_relay.pipeline.fulfilment.status_files import DropFolder, read_drops
+from order_relay.pipeline.fulfilment.status_mail import fetch_mail
 from order_relay.pipeline.fulfilment.status_poll import StatusIntake
 from order_relay.pipeline.settings.status_account import load_status
 from order_relay.wiring.statuses import StatusWiring
@@ -71,20 +73,24 @@ def _alert_refused(intake: StatusIntake) -> None:
 
 
 def fetch(account: str, context: Context) -> dict[str, Any]:
-    """Copy CSV files from a file server into the batch store; raise an alert for files that cannot be copied.
+    """Copy CSV files from a file server and a mailbox into the batch store; raise an alert for those that cannot be
+    copied.
 
     Not in a backfill, which reads only its interval of the vendor's list.
     """
     if read_request(context).replay:
         return {}
     with _open_account(account, context) as (wiring, intake):
-        settings = wiring.settings.files
-        if not settings.enabled or settings.fetch is None:
+        settings, store = wiring.settings.files, wiring.store
+        if not settings.enabled or (settings.fetch is None and settings.mail is None):
             return {}
-        with open_file_server(settings.fetch.connection, settings.fetch.folder) as server:
-            done = status_fetch.fetch_files(
-                account, server, wiring.store, settings.fetch, size_limit=settings.size_limit_bytes
-            )
+        limit, done = settings.size_limit_bytes, status_fetch.FetchReport()
+        if settings.fetch is not None:
+            with open_file_server(settings.fetch.connection, settings.fetch.folder) as server:
+                done += status_fetch.fetch_files(account, server, store, settings.fetch, size_limit=limit)
+        if settings.mail is not None:
+            with open_mailbox(settings.mail) as mailbox:
+                done += fetch_mail(account, mailbox, store, settings.mail, size_limit=limit)
         notify(intake.ledger, account, _skipped_files_alerts(account, done.trouble), settles=[FILES_LEFT])
     return {
         "fetched": done.fetched,
@@ -101,7 +107,7 @@ def _skipped_files_alerts(account: str, problems: list[str]) -> list[Alert]:
         Alert(
             kind=FILES_LEFT,
             cause=FILES_LEFT,
-            subject=f"{account}: {len(problems)} files were not fetched from the file server. The next "
+            subject=f"{account}: {len(problems)} files or messages were not fetched. The next "
             "run tries again; fix the causes",
             lines=tuple(problems[:100]),
             size=len(problems),

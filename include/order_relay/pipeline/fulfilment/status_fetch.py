@@ -85,6 +85,14 @@ class FetchReport:
     passed_over: int = 0
     trouble: list[str] = field(default_factory=list)
 
+    def __add__(self, other: FetchReport) -> FetchReport:
+        return FetchReport(
+            self.fetched + other.fetched,
+            self.growing + other.growing,
+            self.passed_over + other.passed_over,
+            self.trouble + other.trouble,
+        )
+
 
 def fetch_files(
     account: str,
@@ -135,7 +143,7 @@ def _matching(server: FileServer, settings: FetchSettings, done: FetchReport) ->
     found = []
     chosen = "pattern" in settings.model_fields_set
     for file in sorted(server.files(), key=lambda file: file.name):
-        if _is_hostile(file.name):
+        if is_hostile_name(file.name):
             done.trouble.append(
                 f"{file.shown}: the name is too long, or contains a path or control characters; rename it"
             )
@@ -150,7 +158,8 @@ def _matching(server: FileServer, settings: FetchSettings, done: FetchReport) ->
     return found
 
 
-def _is_hostile(name: str) -> bool:
+def is_hostile_name(name: str) -> bool:
+    """Whether a name is too long, or contains a path, control characters, or characters that disguise it."""
     odd = any(
         char in "/\\" or char in _BIDI_CONTROLS or unicodedata.category(char) in {"Cc", "Cs", "Co", "Cn"}
         for char in name

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -73,6 +73,12 @@ class ShipmentSettings(SettingsSection):
     when: Literal["all", "each"] = "all"
 
 
+_MAIL_FOLDER = r"^[ !#-\[\]-~]*$"
+"""Names of IMAP folders: ASCII without quotation marks and backslashes; others are given in modified UTF-7."""
+
+_SENDER = r"^[!#-?A-\[\]-~]*@[!#-?A-\[\]-~]+$"
+
+
 class FetchSettings(SettingsSection):
     """The server from which CSV files are fetched: an Airflow connection of type ftp, ftps or sftp.
 
@@ -98,17 +104,46 @@ class FetchSettings(SettingsSection):
         return self
 
 
+class MailSettings(SettingsSection):
+    """The mailbox whose messages bring CSV files as attachments: an Airflow connection of type imap.
+
+    ``senders``: addresses, or ``@domain`` for all of a domain. ``subject``: text that the subject contains (case
+    insensitive; empty: any). ``pattern``: of attachment names, as in ``FetchSettings``. ``afterwards``: once the
+    attachments of a message are in the batch store, it gets the keyword ``OrderRelay`` (mark) or is moved to
+    ``move_to``. ``most``: maximum messages per run.
+    """
+
+    connection: str = Field(min_length=1, max_length=200)
+    folder: str = Field(default="INBOX", min_length=1, pattern=_MAIL_FOLDER)
+    senders: list[Annotated[str, Field(pattern=_SENDER, max_length=320)]] = Field(min_length=1)
+    subject: str = Field(default="", max_length=200)
+    pattern: str = Field(default="*.csv", min_length=1)
+    afterwards: Literal["mark", "move"] = "mark"
+    move_to: str = Field(default="", pattern=_MAIL_FOLDER)
+    most: int = Field(default=100, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _move_to_fits(self) -> MailSettings:
+        if (self.afterwards == "move") != bool(self.move_to):
+            raise ValueError("move_to is needed with afterwards: move, and only then")
+        if self.move_to.casefold() == self.folder.casefold():
+            raise ValueError("move_to must be another folder, or the messages would be fetched again")
+        return self
+
+
 class FileSettings(SettingsSection):
     """CSV drops, read from ``NAME/drops/`` in the batch store. ``columns``: differences from the vendor's mapping.
 
     ``encoding``, ``delimiter`` and ``time_format`` (in ``strptime`` syntax) are detected per file if empty.
     ``time_zone``: of times without a zone. Without it such times are refused, except for those in ``time_format``,
     which are then UTC. ``settled_s``: a file in a local store that is younger than this is checked again; if it has
-    changed, it is left for the next run. ``fetch``: the server from which files are fetched first.
+    changed, it is left for the next run. ``fetch``: the server from which files are fetched first. ``mail``: the
+    mailbox whose attachments are fetched first.
     """
 
     enabled: bool = True
     fetch: FetchSettings | None = None
+    mail: MailSettings | None = None
     settled_s: float = Field(default=5.0, ge=0.0, le=300.0)
     size_limit_bytes: int = Field(default=50 << 20, ge=1, le=1 << 30)
     columns: dict[str, str] = Field(default_factory=dict)

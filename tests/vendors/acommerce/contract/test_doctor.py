@@ -62,7 +62,7 @@ def test_a_server_of_files(account: Make, examine: Any, monkeypatch: pytest.Monk
             raise ConfigurationError(f"connection {conn_id!r}: folder {folder!r} can not be listed")
         yield SimpleNamespace(files=lambda: [1, 2])
 
-    monkeypatch.setattr("order_relay.airflow.remote_files.open_file_server", server)
+    monkeypatch.setattr("order_relay.airflow.incoming.remote_files.open_file_server", server)
     for folder, level in (("/out", Severity.OK), ("/none", Severity.FAIL)):
         settings = load_status("acommerce_status")
         fetch = FetchSettings(connection="files", folder=folder)

@@ -42,11 +42,17 @@ def open_file_server(conn_id: str, folder: str) -> Iterator[FileServer]:
     opened = _OPENERS.get(raw.conn_type or "")
     if opened is None:
         raise ConfigurationError(f"connection {conn_id!r} (files.fetch.connection): type must be ftp, ftps or sftp")
+    with socket_timeout(), opened(conn_id, folder) as server:
+        yield server
+
+
+@contextmanager
+def socket_timeout() -> Iterator[None]:
+    """Limits each wait of the sockets that are opened meanwhile, for hooks that set no time-out."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(READ_TIMEOUT_S)
     try:
-        with opened(conn_id, folder) as server:
-            yield server
+        yield
     finally:
         socket.setdefaulttimeout(before)
 

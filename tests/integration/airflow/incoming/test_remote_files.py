@@ -20,8 +20,8 @@ from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
 
+from order_relay.airflow.incoming.remote_files import open_file_server
 from order_relay.airflow.jobs import statuses
-from order_relay.airflow.remote_files import open_file_server
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger import Ledger
 from order_relay.pipeline.fulfilment.status_fetch import FileSkipped, RemoteFile
