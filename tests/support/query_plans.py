@@ -31,7 +31,13 @@ GROWING = frozenset(
 
 _GROWING_INDEXES = frozenset(
     {"uq_submission_lineage", "ix_submission_oms_id", "ix_submission_imported", "ix_submission_confirmed"}
-    | {"ix_submission_reference", "ix_submission_base_number", "ix_submission_customer_po", "ix_oms_status_finished"}
+    | {
+        "ix_submission_history",
+        "ix_submission_reference",
+        "ix_submission_base_number",
+        "ix_submission_customer_po",
+        "ix_oms_status_finished",
+    }
 )
 SMALL_INDEXES = {
     index.name

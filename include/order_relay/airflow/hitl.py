@@ -38,7 +38,7 @@ class DecisionOperator(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Build the question and wait; skipped if the case is closed."""
-        from order_relay.airflow.jobs import review_prompts
+        from order_relay.airflow.context import review_prompts
 
         prompt = review_prompts.build_prompt(self.task_id, self._case(context), context)
         self.subject, self.body, self.response_timeout = prompt.subject, prompt.body, prompt.recheck

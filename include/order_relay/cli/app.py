@@ -11,7 +11,7 @@ import typer
 
 from order_relay import COMMAND, __version__
 from order_relay.airflow.installation import Installation
-from order_relay.cli import bulk, correct, decisions, doctor, notes, order, orders, queues, report, table_rows
+from order_relay.cli import bulk, correct, decisions, doctor, history, notes, order, orders, queues, report, table_rows
 from order_relay.cli.admin import baseline, ledger, new_vendor, reconciliation, retention, sending, serve
 from order_relay.cli.fulfilment import order_statuses, shipment_entry, webhooks, write_back
 from order_relay.cli.output import EXIT_USAGE, output_stream, print_line, reserve_stdout
@@ -59,6 +59,7 @@ app.command("drop-parcel")(shipment_entry.drop_parcel)
 app.command("feedback")(write_back.feedback)
 app.command("cancelled")(write_back.cancelled)
 app.command("statuses")(order_statuses.statuses)
+app.command("history")(history.history)
 app.command("replay")(bulk.replay)
 app.command("correct")(correct.correct)
 app.command("discard")(bulk.discard)

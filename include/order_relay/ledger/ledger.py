@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from order_relay.ledger.alerts import Alerts
 from order_relay.ledger.delivery.claims import Claims
+from order_relay.ledger.delivery.history_imports import HistoryImports
 from order_relay.ledger.delivery.leases import Leases
 from order_relay.ledger.delivery.lookups import Lookups
 from order_relay.ledger.delivery.outcomes import Outcomes
@@ -79,6 +80,7 @@ class Ledger:
         self.leases = Leases(database)
         self.lookups = Lookups(database)
         self.resends = Resends(database)
+        self.history_imports = HistoryImports(database)
         self.preflight = PreflightChecks(database)
         self.decisions = Decisions(database)
         self.bulk = BulkDecisions(database)

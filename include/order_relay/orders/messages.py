@@ -53,12 +53,16 @@ class Selection:
 
     ``known``: orders that failed or waited before, so that another failure does not indicate a failure of the source.
     ``later``: orders that are not read this time, even if they are listed. ``listing`` collects the listed ids.
+    ``history``: of a history import, which reads orders in states that other runs do not read. ``file``: the delivered
+    file to read, for sources whose orders come in files.
     ``warn`` takes warnings about responses that do not concern a single order.
     """
 
     order_ids: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
+    file: str = ""
+    history: bool = False
     known: frozenset[str] = field(default=frozenset(), compare=False)
     later: frozenset[str] = field(default=frozenset(), compare=False)
     listing: SourceListing | None = field(default=None, compare=False, repr=False)

@@ -42,6 +42,12 @@ class CloudSuiteSwitches(Switches):
     time_zone: str = "UTC"
     spread_h: float = Field(default=24.0, gt=0, description="generated orders were confirmed in these hours before now")
 
+    settled_after_h: float = Field(
+        default=0.0,
+        ge=0,
+        description="generated orders that were confirmed earlier are done (90 %), processing or cancelled; 0 = none",
+    )
+
     page_size: int = Field(default=20, ge=1)
     max_page_size: int = Field(default=100, ge=1)
     over_max_page: Literal["clamp", "error"] = "clamp"

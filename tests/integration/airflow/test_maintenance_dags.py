@@ -15,6 +15,7 @@ TASKS = {
     "in_doubt_sweep": ["due", "look_up"],
     "watch": ["look", "summarize"],
     "quarantine_replay": ["choose", "carry_out"],
+    "history_import": ["plan", "import_slices", "report"],
     "reconcile": ["active", "compare"],
     "retention": ["removable", "remove"],
     "shopatron_status": ["pipelines_to_ask", "ask"],

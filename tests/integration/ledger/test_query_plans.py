@@ -20,6 +20,7 @@ from order_relay.airflow.jobs import reviews
 from order_relay.airflow.jobs.reviews import still_open
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger
+from order_relay.ledger.delivery.history_imports import HistoryRange, HistorySlice
 from order_relay.ledger.listing.order_filter import SORTS, OrderFilter, OrderSort
 from order_relay.ledger.operators.attention import AttentionGroup
 from order_relay.ledger.operators.attention_sources import KINDS, PARCEL, AttentionRules
@@ -168,6 +169,7 @@ def _desk(ledger: Ledger, name: str, now: datetime) -> None:
     ledger.attention.unsnooze(shown, "ann")
     ledger.attention.resolved([name], now - timedelta(days=7), limit=10, before=(now, 1))
     _corrections(ledger, name)
+    _history(ledger, name)
     ledger.activity.note(shown, "x", "ann")
     ledger.activity.of_submission(min(shown, default=1))
     ledger.activity.general("stop")
@@ -203,6 +205,19 @@ def _list_orders(ledger: Ledger, name: str) -> None:
     ledger.order_list.reasons(frozenset({name}))
 
 
+def _history(ledger: Ledger, name: str) -> None:
+    """What a history import asks."""
+    ctx, imports = RunContext(name, "history-1", "ann"), ledger.history_imports
+    number = imports.begin(ctx, HistoryRange(), [HistorySlice(0, "a.csv")], again=False)
+    one = imports.claim(ctx, number)
+    assert one is not None
+    imports.renew(ctx, number, one.number)
+    imports.finish(ctx, number, one.number, 0)
+    imports.progress(number)
+    imports.latest([name])
+    imports.unfinished(number)
+
+
 def _corrections(ledger: Ledger, name: str) -> None:
     """What corrections of an order ask."""
     work = next(w for w in (ledger.corrections.candidates(f"N{n}") for n in range(495, 520)) if w)[0]
@@ -231,6 +246,7 @@ COMMANDS = (
     "feedback",
     "cancelled",
     "statuses",
+    "history",
     "retention --dry-run",
     "tables supercat_to_shopatron ship_via --history",
     "tables unknown supercat_to_shopatron",

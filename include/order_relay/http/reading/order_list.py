@@ -43,7 +43,8 @@ FoundOrders = dict[str, SourceOrder]
 class OrderList:
     """A list of orders. ``path`` of the connection's server; ``query``: constant parameters, such as a filter.
 
-    ``queries``: further parameters, one list for each; the lists together are the orders. ``complete``: an entry is the
+    ``queries``: further parameters, one list for each; the lists together are the orders. ``history_queries``: those of
+    a history import, if it reads others. ``complete``: an entry is the
     whole order, so that only orders outside the list are read one by one. ``id``: the member with an order's id.
     ``ids``: the form of an id, ``ids_text`` in words; another one is not used in requests. ``window``: how a time
     window is requested; without it, the list is what the source offers now. ``hint``: what to check after a 404.
@@ -52,6 +53,7 @@ class OrderList:
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
     queries: Sequence[Mapping[str, str | int]] = ({},)
+    history_queries: Sequence[Mapping[str, str | int]] = ()
     complete: bool = False
     id: str = "id"
     pager: Pager = field(default_factory=SinglePage)

@@ -77,7 +77,7 @@ class RestSource:
         listing = selection.listing or SourceListing()
         wanted: dict[str, SourceOrder | None] = {}
         if selection.start is not None or not selection.order_ids:
-            wanted.update(self._listed(selection.start, selection.end, selection.warn))
+            wanted.update(self._listed(selection))
         for text in selection.order_ids:
             wanted.setdefault(self.checked_id(text) if self.id_for is None else self.id_for(text), None)
         listing.add(key for key in wanted if not key.startswith(" "))
@@ -129,9 +129,9 @@ class RestSource:
             raise ConfigurationError(f"{self.name} order ids {self.orders.ids_text}")
         return order_id
 
-    def _listed(self, start: datetime | None, end: datetime | None, warn: Warn) -> FoundOrders:
-        bounds = self.bounds(start, end)
+    def _listed(self, selection: Selection) -> FoundOrders:
+        bounds = self.bounds(selection.start, selection.end)
         found: FoundOrders = {}
-        for query in self.orders.queries:
-            found.update(self.summaries({**query, **bounds}, warn))
+        for query in (selection.history and self.orders.history_queries) or self.orders.queries:
+            found.update(self.summaries({**query, **bounds}, selection.warn))
         return found

@@ -25,6 +25,19 @@ class UnreadRules:
     gone_after_s: float = 86_400.0
 
 
+SILENT, REPORTED = "silent", "reported"
+"""``HistoryMark.source``: nothing is reported to the source about these orders, or the same as about any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMark:
+    """What a history import notes of the orders that it reads: its ``number`` in the ledger, and what is reported to
+    the ``source`` about them."""
+
+    number: int
+    source: str = SILENT
+
+
 @dataclass(frozen=True, slots=True)
 class BatchInfo:
     """One closed batch.
@@ -33,7 +46,7 @@ class BatchInfo:
     ``read_to`` (UTC): the watermark up to which the source was read without a gap. ``from_past``: read for an interval
     of the past, of which a new ledger knows nothing. ``unread``: why orders could not be read, by source id;
     ``unread_rules``: when they are requested again. ``windowed``: as ``Source.windowed``, so that a returned order says
-    nothing about its acknowledgement.
+    nothing about its acknowledgement. ``history``: of the history import that read it.
     """
 
     batch_id: str
@@ -46,6 +59,17 @@ class BatchInfo:
     unread: Mapping[str, str] = field(default_factory=dict)
     unread_rules: UnreadRules = UnreadRules()
     windowed: bool = False
+    history: HistoryMark | None = None
+
+    @property
+    def history_source(self) -> str:
+        """The column ``submission.history`` of its orders; empty for an ordinary run."""
+        return "" if self.history is None else self.history.source
+
+    @property
+    def history_number(self) -> int | None:
+        """The history import that read it, if any."""
+        return None if self.history is None else self.history.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +77,7 @@ class WorkItem:
     """A submission to validate, and the place of its raw order in the archive.
 
     ``corrections``: corrected values by field that apply to its content (personal data); ``None`` for a value that
-    retention removed.
+    retention removed. ``history``: not empty if a history import read its content.
     """
 
     id: int
@@ -68,6 +92,7 @@ class WorkItem:
     order_number: str = ""
     edition: int = 1
     pipeline: str = ""
+    history: str = ""
     corrections: Mapping[str, str | None] = field(default_factory=dict, repr=False, hash=False)
 
 

@@ -15,6 +15,12 @@ metadata = sa.MetaData(
     }
 )
 
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
+    """An index of the rows that fulfil a condition."""
+    return sa.Index(name, *columns, unique=unique, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
 pipeline = sa.Table(
     "pipeline",
     metadata,
@@ -69,7 +75,7 @@ batch = sa.Table(
     ),
 )
 
-_UNDECIDED = sa.text("source_cancelled_at IS NOT NULL AND cancellation_decided_at IS NULL")
+_UNDECIDED = "source_cancelled_at IS NOT NULL AND cancellation_decided_at IS NULL"
 
 submission = sa.Table(
     "submission",
@@ -144,72 +150,32 @@ submission = sa.Table(
     sa.Column("reference", sa.Text, nullable=False, server_default=sa.text("''")),
     # the order status in its payload (READY, SHIPPED, CANCELLED); empty if unknown
     sa.Column("sent_as", sa.Text, nullable=False, server_default=sa.text("''")),
+    # empty, or how a history import read its content: silent (nothing is reported to the source) or reported
+    sa.Column("history", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("history_import", sa.BigInteger),  # the latest history import that read it
     sa.UniqueConstraint("pipeline", "source_id", "edition", name="uq_submission_source_id"),
     sa.UniqueConstraint("destination", "destination_key", name="uq_submission_destination_key"),
-    sa.Index(
+    _partial(
         "uq_submission_lineage",
         "pipeline",
         "lineage",
+        where="state IN ('sending', 'in_doubt', 'imported')",
         unique=True,
-        sqlite_where=sa.text("state IN ('sending', 'in_doubt', 'imported')"),
-        postgresql_where=sa.text("state IN ('sending', 'in_doubt', 'imported')"),
     ),
     sa.Index("ix_submission_lineage", "pipeline", "lineage"),
     sa.Index("ix_submission_order_number", "pipeline", "order_number"),
     sa.Index("ix_submission_state", "pipeline", "state", "changed_at", "id", "reason"),  # the reason: to filter by it
     sa.Index("ix_submission_received", "pipeline", "first_offered_at", "id"),
-    sa.Index(
-        "ix_submission_ack",
-        "pipeline",
-        "id",
-        sqlite_where=sa.text("ack IN ('due', 'sent', 'refused')"),
-        postgresql_where=sa.text("ack IN ('due', 'sent', 'refused')"),
-    ),
-    sa.Index(
-        "ix_submission_confirmed",
-        "pipeline",
-        "ack_at",
-        sqlite_where=sa.text("ack = 'confirmed'"),
-        postgresql_where=sa.text("ack = 'confirmed'"),
-    ),
-    sa.Index(
-        "ix_submission_oms_id",
-        "oms_id",
-        sqlite_where=sa.text("oms_id IS NOT NULL"),
-        postgresql_where=sa.text("oms_id IS NOT NULL"),
-    ),
-    sa.Index(
-        "ix_submission_imported",
-        "destination",
-        "imported_at",
-        sqlite_where=sa.text("state = 'imported'"),
-        postgresql_where=sa.text("state = 'imported'"),
-    ),
-    sa.Index("ix_submission_source_cancelled", "pipeline", "id", sqlite_where=_UNDECIDED, postgresql_where=_UNDECIDED),
-    sa.Index(
-        "ix_submission_cancelled_at",
-        "cancelled_at",
-        sqlite_where=sa.text("cancelled_at IS NOT NULL"),
-        postgresql_where=sa.text("cancelled_at IS NOT NULL"),
-    ),
-    sa.Index(
-        "ix_submission_reference",
-        "reference",
-        sqlite_where=sa.text("reference <> ''"),
-        postgresql_where=sa.text("reference <> ''"),
-    ),
-    sa.Index(
-        "ix_submission_base_number",
-        "base_number",
-        sqlite_where=sa.text("base_number <> order_number"),
-        postgresql_where=sa.text("base_number <> order_number"),
-    ),
-    sa.Index(
-        "ix_submission_customer_po",
-        "customer_po",
-        sqlite_where=sa.text("customer_po <> ''"),
-        postgresql_where=sa.text("customer_po <> ''"),
-    ),
+    _partial("ix_submission_ack", "pipeline", "id", where="ack IN ('due', 'sent', 'refused')"),
+    _partial("ix_submission_confirmed", "pipeline", "ack_at", where="ack = 'confirmed'"),
+    _partial("ix_submission_oms_id", "oms_id", where="oms_id IS NOT NULL"),
+    _partial("ix_submission_imported", "destination", "imported_at", where="state = 'imported'"),
+    _partial("ix_submission_source_cancelled", "pipeline", "id", where=_UNDECIDED),
+    _partial("ix_submission_cancelled_at", "cancelled_at", where="cancelled_at IS NOT NULL"),
+    _partial("ix_submission_history", "history_import", "state", "imported_at", where="history_import IS NOT NULL"),
+    _partial("ix_submission_reference", "reference", where="reference <> ''"),
+    _partial("ix_submission_base_number", "base_number", where="base_number <> order_number"),
+    _partial("ix_submission_customer_po", "customer_po", where="customer_po <> ''"),
     sqlite_autoincrement=True,  # an id is never reused, not even after the rows of a restored backup were removed
 )
 

@@ -27,7 +27,13 @@ from order_relay.ledger.submissions.runs import advance_watermark, require_pipel
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
 from order_relay.ledger.submissions.unread_orders import problems_by_id, record_reads
 from order_relay.ledger.submissions.worklist import resume_waiting
-from order_relay.orders.decisions.redelivery import RESULT_COLUMNS, RedeliveryAction, decide_redeliveries, known_frame
+from order_relay.orders.decisions.redelivery import (
+    KNOWN_COLUMNS,
+    RESULT_COLUMNS,
+    RedeliveryAction,
+    decide_redeliveries,
+    known_frame,
+)
 from order_relay.orders.messages import RunContext
 from order_relay.orders.privacy.redaction_marks import CARD_DATA_REMOVED
 
@@ -40,18 +46,7 @@ SLICE = 1_000
 Pairs = Sequence[tuple[Any, dict[str, Any] | None]]
 """The newest edition of a source id in the ledger (or none), and the offered content (or none)."""
 
-_NEEDED = (
-    "source_id",
-    "edition",
-    "content_hash",
-    "lineage",
-    "order_number",
-    "transform_fingerprint",
-    "reason",
-    "ack",
-    "offered",
-    "decided",
-)
+_NEEDED = (*(name for name in KNOWN_COLUMNS if name != "state"), "history", "ack", "offered", "decided")
 HELD_FOR_CONTENT = frozenset({CARD_DATA_REMOVED})
 """Reasons of ``held`` that only concern the order's own content, which its source may correct. All other reasons are
 about versions, identities or other orders; changed content does not resolve them."""
@@ -141,23 +136,31 @@ class _Intake:
         self.latest = {row.source_id: row for row in sorted(known, key=lambda r: r.edition)}
         groups: dict[tuple[str, str], list[tuple[Any, int]]] = defaultdict(list)
         for source_id, action, reason, offer in zip(*(decided[name].tolist() for name in RESULT_COLUMNS), strict=True):
-            groups[action, reason].append((self.latest.get(source_id), offer))
+            groups[self._action(source_id, action), reason].append((self.latest.get(source_id), offer))
         self._touch()
         for (action, reason), decisions in groups.items():
             for part in batched(decisions, SLICE):
                 pairs = [(row, self._content(offer)) for row, offer in part]
                 self._DO[RedeliveryAction(action)](self, pairs, reason)
 
+    def _action(self, source_id: str, action: str) -> str:
+        """The decided action. A payload is built again if a run with other rules (history, or not) offers the order."""
+        row = self.latest[source_id] if action == RedeliveryAction.REFRESH else None
+        other = row is not None and row.state == State.READY and row.history != self.info.history_source
+        return RedeliveryAction.REJUDGE if other else action
+
     def _content(self, offer: int) -> dict[str, Any] | None:
         if offer < 0:
             return None
-        return content_columns({name: column[offer] for name, column in self.offers.items()}, self.info.batch_id)
+        offered = {name: column[offer] for name, column in self.offers.items()}
+        return content_columns(offered, self.info.batch_id, self.info.history_source)
 
     def _touch(self) -> None:
         """Record that known orders are offered again; an acknowledgement that had no effect is due again."""
         offered = set(self.offers["source_id"])
         rows = [row for row in self.latest.values() if row.source_id in offered]
-        self.tx.many(_TOUCH, [{"b_id": row.id, "last_offered_at": self.info.fetched_at} for row in rows])
+        touched = {"last_offered_at": self.info.fetched_at, "history_import": self.info.history_number}
+        self.tx.many(_TOUCH, [{"b_id": row.id, **touched} for row in rows])
         if not self.info.windowed:
             order_counts.count_unconfirmed(self.tx, [row.id for row in rows if row.ack == "confirmed"])
             self.tx.many(_ACK_AGAIN, [{"b_id": row.id} for row in rows if row.ack in ("sent", "confirmed")])
@@ -166,7 +169,9 @@ class _Intake:
         self._insert_as(pairs, State.RECEIVED, "")
 
     def _insert_as(self, pairs: Pairs, state: State, reason: str) -> None:
-        rows = [{**content, "edition": 1} for _, content in pairs if content is not None]
+        rows = [
+            {**content, "edition": 1, "history_import": self.info.history_number} for _, content in pairs if content
+        ]
         self._new(rows, TransitionCause(self.ctx, reason or "offered", reason), state)
 
     def _new(self, rows: list[dict[str, Any]], cause: TransitionCause, state: State) -> None:
@@ -185,7 +190,7 @@ class _Intake:
         self.tx.many(
             _PLACE,
             [
-                {"b_id": row.id, **{name: content[name] for name in ("batch_id", "part", "row", "customer_number")}}
+                {"b_id": row.id, **{name: content[name] for name in _PLACED}}
                 for row, content in pairs
                 if content is not None
             ],
@@ -293,20 +298,15 @@ def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.Data
     order_counts.count(tx, name, order_counts.ACKNOWLEDGED, confirmed)
 
 
+_PLACED = ("batch_id", "part", "row", "customer_number", "history")
 _BY_ID = submission.c.id == sa.bindparam("b_id")
-_TOUCH = submission.update().where(_BY_ID).values(last_offered_at=sa.bindparam("last_offered_at"))
+_READ_BY = sa.func.coalesce(sa.bindparam("history_import", type_=sa.BigInteger), submission.c.history_import)
+_TOUCH = (
+    submission.update().where(_BY_ID).values(last_offered_at=sa.bindparam("last_offered_at"), history_import=_READ_BY)
+)
 _ACK_AGAIN = submission.update().where(_BY_ID).values(ack="due")
 _REMEMBER = submission.update().where(_BY_ID).values(offered=sa.bindparam("offered"))
-_PLACE = (
-    submission.update()
-    .where(_BY_ID)
-    .values(
-        batch_id=sa.bindparam("batch_id"),
-        part=sa.bindparam("part"),
-        row=sa.bindparam("row"),
-        customer_number=sa.bindparam("customer_number"),  # missing in rows of older versions
-    )
-)
+_PLACE = submission.update().where(_BY_ID).values({name: sa.bindparam(name) for name in _PLACED})
 _UNCONFIRMED = ("sent", "refused")
 # no IN: SQLAlchemy would execute the statement row by row
 _CONFIRM = (

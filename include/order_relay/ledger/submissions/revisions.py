@@ -56,10 +56,11 @@ _CONTENT = (
     "batch_id",
     "part",
     "row",
+    "history",
 )
 
 
-def content_columns(offer: Mapping[str, Any], batch_id: str) -> dict[str, Any]:
+def content_columns(offer: Mapping[str, Any], batch_id: str, history: str = "") -> dict[str, Any]:
     """The columns from one row of an offers frame: identity, content, and place in the archive."""
     import pandas as pd
 
@@ -80,6 +81,7 @@ def content_columns(offer: Mapping[str, Any], batch_id: str) -> dict[str, Any]:
         "batch_id": batch_id,
         "part": int(offer["part"]),
         "row": int(offer["row"]),
+        "history": history,
     }
 
 
@@ -191,5 +193,5 @@ def _edition_row(row: Any, new: Mapping[str, Any]) -> dict[str, Any]:
 
 def _taken(new: Mapping[str, Any]) -> dict[str, Any]:
     """The stored content; an older version may have stored fewer columns."""
-    added = ("customer_number", "reference")
+    added = ("customer_number", "reference", "history")
     return {name: new.get(name, "") if name in added else new[name] for name in _CONTENT}

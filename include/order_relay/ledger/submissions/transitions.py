@@ -168,14 +168,18 @@ _EXPRESSIONS: Mapping[str, Any] = {
     .where(attempt.c.submission_id == submission.c.id, attempt.c.number == submission.c.attempt)
     .scalar_subquery(),
     "waiting_since": sa.func.coalesce(submission.c.waiting_since, sa.bindparam("changed_at")),
+    "ack": sa.case((submission.c.history == "silent", sa.null()), else_=sa.literal_column("'due'")),
 }
 _STARTS = (State.RECEIVED, State.WAITING)
 
 
 def _acknowledgement_columns(origin: State, target: State) -> dict[str, Any]:
-    """Columns of the acknowledgement: due once settled, reset when the submission is open again."""
+    """Columns of the acknowledgement: due once settled, reset when the submission is open again.
+
+    None is due for orders of a history import that are not reported to the source.
+    """
     if target in SETTLED:
-        return {"ack": "due"}
+        return {"ack": COMPUTED}
     return {"ack": None, "ack_at": None} if origin in SETTLED else {}
 
 

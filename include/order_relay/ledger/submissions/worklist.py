@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger.schema.operator_tables import correction
 from order_relay.ledger.schema.predicates import SETTLED_FOR_GOOD
-from order_relay.ledger.schema.records import WorkItem
+from order_relay.ledger.schema.records import HistoryMark, WorkItem
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import batch, submission
 from order_relay.ledger.store.column_types import among
@@ -22,7 +22,18 @@ from order_relay.orders.mapping.content_hash import settled_hash
 from order_relay.orders.mapping.eligibility import REASON_PREFIX
 from order_relay.orders.messages import RunContext
 
-WORK_COLUMNS = ("source_id", "batch_id", "part", "row", "problem", "lineage", "order_number", "edition", "pipeline")
+WORK_COLUMNS = (
+    "source_id",
+    "batch_id",
+    "part",
+    "row",
+    "problem",
+    "lineage",
+    "order_number",
+    "edition",
+    "pipeline",
+    "history",
+)
 """The columns that a ``WorkItem`` needs besides id, revision and state, in its own order."""
 
 _COLUMNS = [submission.c[name] for name in ("id", "revision", "state", *WORK_COLUMNS)]
@@ -55,12 +66,15 @@ class Worklist(Repository):
         return work_items(tx, ids)
 
     @writes
-    def replay_interval(self, tx: Transaction, ctx: RunContext, start: datetime, end: datetime) -> int:
+    def replay_interval(
+        self, tx: Transaction, ctx: RunContext, start: datetime, end: datetime, history: HistoryMark | None = None
+    ) -> int:
         """Return the offers of the batches fetched in [start, end) to ``received``; returns their number.
 
         Submissions that may be sent, are being sent, were settled by an operator, or are imported keep their state, so
         that a backfill sends no duplicates. So do those superseded for good: retention may have removed their raw
-        orders. An order that was offered before and after the interval counts as offered within it.
+        orders. An order that was offered before and after the interval counts as offered within it. ``history`` is
+        set on all of them.
         """
         spans = tx.run(
             sa.select(sa.func.count()).where(
@@ -85,7 +99,11 @@ class Worklist(Repository):
         rows = lock(tx, ids)
         back = [row for row in rows if row.state in _REPLAYABLE]
         transition(tx, back, State.RECEIVED, TransitionCause(ctx, "replay of an interval"))
-        return sum(row.state == State.RECEIVED or row.state in _REPLAYABLE for row in rows)
+        put_back = [row.id for row in rows if row.state == State.RECEIVED or row.state in _REPLAYABLE]
+        if history is not None:
+            marks = {"history": history.source, "history_import": history.number}
+            tx.run(submission.update().where(among(submission.c.id, "ids")).values(**marks), {"ids": put_back})
+        return len(put_back)
 
 
 def work_items(tx: Transaction, ids: Iterable[int]) -> list[WorkItem]:

@@ -36,6 +36,9 @@ CANCELLED = "cancelled"
 TAKE_OVER = "take_over"
 """The write-back step of the acknowledgement (``ack_retries``)."""
 
+SENT_AS_CANCELLED = "CANCELLED"
+"""``submission.sent_as`` of orders that were cancelled before they were sent."""
+
 MAX_NAMED = 20
 
 UNSENT = (State.RECEIVED, State.WAITING, State.READY, State.QUARANTINED, State.REJECTED, State.HELD)
@@ -67,7 +70,7 @@ def record(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> Recor
     """Record that the source has cancelled these; returns how many are new."""
     wanted = sorted(set(source_ids))
     rows = _rows_of(tx, ctx, wanted, submission.c.state.in_(UNSENT))
-    unsent = [row for row in rows if not _waits_for_its_source(row)]
+    unsent = [row for row in rows if not (_waits_for_its_source(row) or _is_known(row))]
     hold_unsent(tx, ctx, unsent)
     return RecordedCancellations(record_sent(tx, ctx, wanted), len(unsent))
 
@@ -79,7 +82,8 @@ def record_sent(tx: Transaction, ctx: RunContext, source_ids: Iterable[str]) -> 
     at the destination already needs no decision.
     """
     is_new = sa.or_(submission.c.source_cancelled_at.is_(None), submission.c.source_reinstated_at.is_not(None))
-    rows = _rows_of(tx, ctx, source_ids, sa.and_(submission.c.state.in_(AT_DESTINATION), is_new))
+    sent = sa.and_(submission.c.state.in_(AT_DESTINATION), submission.c.sent_as != SENT_AS_CANCELLED)
+    rows = _rows_of(tx, ctx, source_ids, sa.and_(sent, is_new))
     for again in (False, True):
         marks = {
             row: {
@@ -128,7 +132,7 @@ def _rows_of(
         submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "keys"), condition
     )
     ids = tx.run(query, {"keys": sorted(set(source_ids))}).scalars().all()
-    return lock(tx, ids, *_MARKS, "reason", "due_at")
+    return lock(tx, ids, *_MARKS, "reason", "due_at", "sent_as", "history")
 
 
 def hold_unsent(tx: Transaction, ctx: RunContext, rows: Iterable[Any]) -> None:
@@ -138,6 +142,12 @@ def hold_unsent(tx: Transaction, ctx: RunContext, rows: Iterable[Any]) -> None:
     """
     values = {"due_at": tx.now, "source_cancelled_at": None, "source_reinstated_at": None}
     transition(tx, rows, State.WAITING, TransitionCause(ctx, "its source cancelled it", STOPPED), values)
+
+
+def _is_known(row: Any) -> bool:
+    """Whether a history import read the submission, which has a status of its own, unless it is ready to be sent as one
+    that is not cancelled."""
+    return bool(row.history) and (row.state != State.READY or row.sent_as == SENT_AS_CANCELLED)
 
 
 def _waits_for_its_source(row: Any) -> bool:

@@ -88,11 +88,11 @@ class SourcePaths:
         for path in section.get("items_need") or ():
             self.require(f"{lines}.{path}", f"{self._files.vendor}: identity.items_need")
 
-    def check_eligibility(self, section: Any, *, own: bool) -> None:
-        """Check the paths of eligibility rules. ``own``: the rules are in the pipeline's file."""
+    def check_eligibility(self, section: Any, *, own: bool, name: str = "gate") -> None:
+        """Check the paths of eligibility rules. ``own``: the rules are in the pipeline's file, under ``name``."""
         file = self._files.of(own)
         for number, rule in enumerate(section or ()):
-            self.require(rule["path"], f"{file}: gate[{number}].path")
+            self.require(rule["path"], f"{file}: {name}[{number}].path")
             for value, verdict in rule["verdicts"].items():
                 if isinstance(verdict, Mapping):
-                    self.require(str(verdict["by"]), f"{file}: gate[{number}].verdicts.{value}.by")
+                    self.require(str(verdict["by"]), f"{file}: {name}[{number}].verdicts.{value}.by")

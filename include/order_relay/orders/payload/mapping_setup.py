@@ -23,7 +23,7 @@ from order_relay.orders.schema.validator import VendorFormat
 from order_relay.orders.suggestions import did_you_mean
 
 _SECTIONS = {
-    "source": ("order", "lines", "gate", "members"),
+    "source": ("order", "lines", "gate", "history_gate", "members"),
     "source.lines": ("each", "fields"),
     "destination": ("fields",),
 }
@@ -97,7 +97,8 @@ def check_setup(
     paths.check_rules(reader.orders, "", over.source.get("order"))
     paths.check_rules(reader.lines, f"{reader.each}[].", lines.get("fields"))
     paths.check_identity(source.mapping.get("identity"))
-    paths.check_eligibility(over.source.get("gate", source.mapping.get("gate")), own="gate" in over.source)
+    for gate in ("gate", "history_gate"):
+        paths.check_eligibility(over.source.get(gate, source.mapping.get(gate)), own=gate in over.source, name=gate)
 
 
 def _tables_are_used(source: VendorFormat, destination: VendorFormat, settings: TransformSettings) -> None:

@@ -66,7 +66,8 @@ class TransformResult:
 class Transformer:
     """Turns documents of ``source`` into payloads of ``destination``.
 
-    ``eligibility``: which of the source's orders may be sent. ``fingerprint`` changes when a mapping, schema, code
+    ``eligibility``: which of the source's orders may be sent; ``historic_eligibility``: which of those that a history
+    import read. ``fingerprint`` changes when a mapping, schema, code
     table or setting changes. Raises ``ConfigurationError`` if mappings, overrides, constants and settings do not fit
     together.
     """
@@ -86,6 +87,10 @@ class Transformer:
         section = settings.overrides.source.get("gate", source.mapping.get("gate"))
         self.eligibility = EligibilityRules.from_mapping(
             section, tables, settings.named(f"mapping of {source.name}: gate")
+        )
+        history = settings.overrides.source.get("history_gate", source.mapping.get("history_gate", section))
+        self.historic_eligibility = EligibilityRules.from_mapping(
+            history, tables, settings.named(f"mapping of {source.name}: history_gate")
         )
         self._reader = build_reader(source, settings, tables, hooks.derived)
         check_setup(source, destination, settings, self._reader)

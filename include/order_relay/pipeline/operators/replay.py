@@ -17,7 +17,7 @@ from order_relay.orders.notes import OrderNote
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.pipeline.corrected_orders import read_corrected
-from order_relay.pipeline.stages.source_checks import check_source
+from order_relay.pipeline.stages.source_checks import check_source, historic_flags
 
 
 @dataclass
@@ -62,7 +62,13 @@ def evaluate(documents: Sequence[tuple[WorkItem, Any]], source: VendorFormat, tr
             found.waiting.append(check.hold)
         else:
             candidates.append((work, document))
-    results = transformer.transform([document for _, document in candidates]) if candidates else ()
+    results = (
+        transformer.transform(
+            [document for _, document in candidates], **historic_flags([work for work, _ in candidates])
+        )
+        if candidates
+        else ()
+    )
     for (work, _), result in zip(candidates, results, strict=True):
         if result.hold:
             found.held.append((work, result.hold))

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from order_relay.ledger import Ledger
-from order_relay.ledger.schema.records import UnreadRules
+from order_relay.ledger.schema.records import HistoryMark, UnreadRules
 from order_relay.orders.messages import Selection
 from order_relay.pipeline.ports import Source
 from order_relay.pipeline.settings.sections import ReadingSettings
@@ -25,6 +25,7 @@ MAX_REREAD = 1_000
 class FetchPlan:
     """One fetch from a source, and the conclusions it allows (see ``BatchInfo``).
 
+    ``history``: as in ``BatchInfo``.
     ``asked_again``: those of ``selection.order_ids`` that wait for their source, or for a correction at the source.
     """
 
@@ -34,6 +35,7 @@ class FetchPlan:
     from_past: bool = False
     asked_again: tuple[str, ...] = ()
     unread_rules: UnreadRules = field(default_factory=UnreadRules)
+    history: HistoryMark | None = None
 
     def facts(self) -> dict[str, Any]:
         """Facts for the batch's manifest."""
@@ -50,6 +52,14 @@ def plan_ids(order_ids: tuple[str, ...], settings: ReadingSettings | None = None
 def plan_interval(start: datetime, end: datetime, settings: ReadingSettings | None = None) -> FetchPlan:
     """Backfill a source that is queried by time."""
     return FetchPlan(Selection(start=start, end=end), from_past=True, unread_rules=_unread_rules(settings))
+
+
+def plan_history(
+    start: datetime | None, end: datetime | None, file: str, settings: ReadingSettings, history: HistoryMark
+) -> FetchPlan:
+    """One slice of a history import: a range of time, or a delivered file. ``history``: as in ``BatchInfo``."""
+    selection = Selection(start=start, end=end, file=file, history=True)
+    return FetchPlan(selection, from_past=True, unread_rules=_unread_rules(settings), history=history)
 
 
 def plan_new_orders(

@@ -22,6 +22,7 @@ from order_relay.pipeline.settings.sections import (
     ChunkSettings,
     DoubtSettings,
     FeedbackSettings,
+    HistorySettings,
     LoadSettings,
     MappingSettings,
     OmsStatusSettings,
@@ -76,6 +77,7 @@ class PipelineSettings(SettingsSection):
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     oms_status: OmsStatusSettings = OmsStatusSettings()
+    history: HistorySettings = HistorySettings()
     doubt: DoubtSettings = DoubtSettings()
     review: ReviewSettings = ReviewSettings()
     reconcile: ReconcileSettings = ReconcileSettings()

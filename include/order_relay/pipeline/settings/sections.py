@@ -140,6 +140,16 @@ class OmsStatusSettings(SettingsSection):
         return AskingPace(first_s=self.first_s, longest_s=self.longest_s, most_days=self.most_days)
 
 
+class HistorySettings(SettingsSection):
+    """The history import.
+
+    ``write_back``: orders that a history import read are reported to the source as any other: they are
+    acknowledged, and number, lines and shipments are written back.
+    """
+
+    write_back: bool = False
+
+
 class DoubtSettings(SettingsSection):
     """Orders in doubt: seconds after sending until an operator is asked about an order that lookups did not settle."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from order_relay.batches import BatchStore, BatchWriter, Manifest
 from order_relay.errors import redacted_trace
 from order_relay.ledger import BatchInfo, Ledger
+from order_relay.ledger.schema.records import HistoryMark
 from order_relay.orders.identity.source_identity import (
     HASHED_ID_PREFIX,
     IDENTITY_COLUMNS,
@@ -108,6 +109,7 @@ def extract(
         offers.unread,
         reading.unread_rules,
         source.windowed,
+        reading.history,
     )
     frame = offers.frame() if offers.columns["source_id"] else None
     if contents is not None and frame is not None:
@@ -142,13 +144,20 @@ def _follow_cancellations(
         ledger.cancellations.follow_offers(ctx, by_verdict[CANCELLED_THERE], by_verdict[GO], fetched_at)
 
 
-def replay_archived(ctx: RunContext, ledger: Ledger, store: BatchStore, start: datetime, end: datetime) -> Manifest:
+def replay_archived(  # noqa: PLR0917 - the shape that all stages have
+    ctx: RunContext,
+    ledger: Ledger,
+    store: BatchStore,
+    start: datetime,
+    end: datetime,
+    history: HistoryMark | None = None,
+) -> Manifest:
     """Put archived orders fetched in [start, end) back to ``received``: the backfill of a source without dates.
 
-    Makes no request. ``Manifest.records``: how many were put back; sent orders are not affected. Logs a warning if
-    retention removed raw orders of this interval.
+    ``history``: as in ``BatchInfo``. Makes no request. ``Manifest.records``: how many were put back; sent orders are
+    not affected. Logs a warning if retention removed raw orders of this interval.
     """
-    count = ledger.worklist.replay_interval(ctx, start, end)
+    count = ledger.worklist.replay_interval(ctx, start, end, history)
     if not count:
         log.info("no archived order fetched between %s and %s can be evaluated again", start, end)
     cutoff = removed_before(store, ctx.pipeline, "archive")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,8 @@ def check_source(work: WorkItem, document: Any, source: VendorFormat, transforme
     if is_malformed(document):
         return SourceCheck(malformed_issues(document), notes=_malformed_notes(document))
     issues = source_issues(work, document, source, transformer.reader)
-    verdict = transformer.eligibility.evaluate(document)
+    rules = transformer.historic_eligibility if work.history else transformer.eligibility
+    verdict = rules.evaluate(document)
     if verdict.refusal and work.problem not in UNREAD_PROBLEMS:  # of those only the id is known
         issues.append(verdict.refusal)
     if issues:
@@ -52,6 +53,12 @@ def check_source(work: WorkItem, document: Any, source: VendorFormat, transforme
     if verdict.verdict != GO:
         return SourceCheck(hold=SourceHold(work, verdict.reason, ask_again=verdict.verdict == WAIT))
     return SourceCheck()
+
+
+def historic_flags(works: Sequence[WorkItem]) -> dict[str, Any]:
+    """The argument ``historic`` of ``Transformer.transform`` for these submissions; empty if it applies to none."""
+    flags = [bool(work.history) for work in works]
+    return {"historic": flags} if any(flags) else {}
 
 
 def source_issues(

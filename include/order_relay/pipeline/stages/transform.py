@@ -22,6 +22,7 @@ from order_relay.orders.payload.transformer import Transformer, TransformResult
 from order_relay.pipeline.corrected_orders import UncorrectableOrder, read_corrected
 from order_relay.pipeline.load.payload_reader import payload_fingerprint
 from order_relay.pipeline.runs.objects import run_prefix
+from order_relay.pipeline.stages.source_checks import historic_flags
 from order_relay.pipeline.stages.worklists import read_worklist
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,9 @@ class _PayloadWriter:
     def _slice(self, slice_: Sequence[tuple[WorkItem, Any]]) -> list[int]:
         by_id = self._ledger.payloads.key_suffixes([work.id for work, _ in slice_])
         suffixes = [by_id.get(work.id, "") for work, _ in slice_] if by_id else []
-        results = self._transformer.transform([document for _, document in slice_], suffixes)
+        results = self._transformer.transform(
+            [document for _, document in slice_], suffixes, **historic_flags([work for work, _ in slice_])
+        )
         good: list[tuple[WorkItem, TransformResult, bytes]] = []
         bad: list[tuple[WorkItem, list[ValidationIssue]]] = []
         held: list[tuple[WorkItem, str]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from order_relay.http.reading.rest_source import RestSource
 from order_relay.http.reading.status_table import StatusTable
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.mapping.eligibility import GO, WITHDRAWN
-from order_relay.orders.messages import Acknowledgement
+from order_relay.orders.messages import Acknowledgement, Selection, SourceOrder
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.cloudsuite import desadv, line_numbers, write_back
 from order_relay.vendors.cloudsuite.access import credentials
@@ -27,6 +28,7 @@ from order_relay.vendors.cloudsuite.order_list import ORDER_ID, order_list
 from order_relay.vendors.cloudsuite.write_back import CANCEL, CONFIRMED, PROCESSING, Shop
 
 _NUMBER = re.compile(r"(?:(?P<webshop>[0-9]{1,18})-)?(?P<reference>[A-Za-z][A-Za-z0-9._/-]{0,63})", re.ASCII)
+HISTORY_STATE = "_history_state"
 _NO_WRITE_BACK = Acknowledgement(True, "switched off by the connection")
 
 STATUSES = StatusTable(
@@ -86,6 +88,15 @@ class CloudSuiteClient(RestSource):
     @property
     def _shop(self) -> Shop:
         return Shop(self.transport, self.detail, self._states)
+
+    def fetch(self, selection: Selection) -> Iterator[SourceOrder]:
+        """See ``RestSource.fetch``. Orders read by a history import also have their state as ``_history_state``, from
+        which the mapping takes their status at the destination."""
+        for order in super().fetch(selection):
+            if selection.history and "state" in order.document:
+                yield replace(order, document={**order.document, HISTORY_STATE: order.document["state"]})
+            else:
+                yield order
 
     def set_erp_number(self, order_id: str, oms_id: str) -> Acknowledgement:
         """Write the OMS order id into the order. Idempotent.

@@ -29,6 +29,9 @@ LIVE_TOKEN_URL = "https://id.cloudsuite.io/realms/CloudSuite/protocol/openid-con
 STATES = ("quotation", "confirmed", "processing", "done")
 """States of orders that may be read. Drafts are not orders yet, and cancelled orders are never sent."""
 
+HISTORY_STATES = ("confirmed", "processing", "done", "cancel")
+"""States of orders that a history import may read."""
+
 _ACCOUNT = matching("[A-Za-z0-9_.-]{1,60}", "must consist of up to 60 letters, digits, dots, dashes and underscores")
 
 
@@ -39,11 +42,15 @@ def _zone(name: Any) -> Timezone | None:
     return zone
 
 
-def _states(text: Any) -> tuple[str, ...]:
+def _states(text: Any, known: tuple[str, ...] = STATES) -> tuple[str, ...]:
     states = tuple(dict.fromkeys(split_names(text)))
-    if not states or not set(states) <= set(STATES):
-        raise ValueError(f"must name one or more of {', '.join(STATES)}, such as confirmed")
+    if not states or not set(states) <= set(known):
+        raise ValueError(f"must name one or more of {', '.join(known)}, such as {known[0]}")
     return states
+
+
+def _history_states(text: Any) -> tuple[str, ...]:
+    return _states(text, HISTORY_STATES)
 
 
 def _webshops(text: Any) -> frozenset[str]:
@@ -58,7 +65,7 @@ class CloudSuiteSettings(ReadSettings):
 
     ``webshops``: whose orders count; empty: all.
     ``zone``: the shop's time zone (dates carry none); without it, windows are wide enough for every zone.
-    ``listed_states``: states of orders that are read and may be sent.
+    ``listed_states``: states of orders that are read and may be sent; ``history_states``: by a history import.
     """
 
     facts: ClassVar = ("time_zone",)
@@ -97,6 +104,13 @@ class CloudSuiteSettings(ReadSettings):
         title="States",
         description="States of the orders to read, separated by commas; CloudSuite recommends confirmed",
         json_schema_extra={"default": "confirmed"},
+    )
+    history_states: Annotated[tuple[str, ...], BeforeValidator(_history_states)] = Field(
+        ("processing", "done", "cancel"),
+        title="States, history import",
+        description="States of the orders that a history import reads, separated by commas: confirmed, processing, "
+        "done, cancel",
+        json_schema_extra={"default": "processing,done,cancel"},
     )
     webshops: Annotated[frozenset[str], BeforeValidator(_webshops)] = Field(
         frozenset(), title="Web shops", description="Ids, separated by commas; empty: the orders of all web shops"

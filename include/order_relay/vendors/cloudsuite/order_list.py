@@ -18,6 +18,7 @@ def order_list(settings: CloudSuiteSettings) -> OrderList:
     return OrderList(
         path=api_path(settings, "order"),
         queries=[{"state": state, "offline": "false"} for state in settings.listed_states],
+        history_queries=[{"state": state, "offline": "false"} for state in settings.history_states],
         pager=Offsets(size=settings.page_size, linked=True),
         shape=ListShape(member="results", total="count", next="next", others=("previous",)),
         window=confirm_dates(settings.zone),

@@ -70,7 +70,7 @@ class FakeLedger:
     def resume(self, pipeline):
         self.refused = None
 
-    def replay_interval(self, ctx, start, end):
+    def replay_interval(self, ctx, start, end, history=None):
         self.told.append((start, end))
         return 3
 

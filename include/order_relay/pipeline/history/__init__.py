@@ -1,0 +1,1 @@
+"""The history import: orders of the past, slice by slice."""

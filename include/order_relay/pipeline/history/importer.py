@@ -1,0 +1,142 @@
+"""Imports orders of the past, slice by slice, with the stages of an ordinary run.
+
+A slice that was broken off is done again as a whole: what was received, sent or imported of it is known to the ledger
+and is not done twice. Memory depends on the largest slice, not on the range.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from order_relay.batches import Manifest
+from order_relay.errors import ConfigurationError, TransientError
+from order_relay.ledger.delivery.history_imports import LEASE, HistoryRange, HistorySlice
+from order_relay.ledger.schema.records import REPORTED, SILENT, HistoryMark
+from order_relay.orders.payload.transformer import Transformer
+from order_relay.pipeline.history.progress import progress_line
+from order_relay.pipeline.load.stage import LoadOptions
+from order_relay.pipeline.ports import Source
+from order_relay.pipeline.run import PipelineRun
+from order_relay.pipeline.runs.fetch_plan import plan_history
+from order_relay.pipeline.stages.extract import replay_archived
+
+log = logging.getLogger(__name__)
+
+STATUS_COLUMN = "fulfilment_status"
+_STOPPED = (
+    "sending is stopped by the Variable order_relay_stop; the history import continues with this slice once it is "
+    "triggered again"
+)
+
+
+def check_history(source: Source, transformer: Transformer, what: HistoryRange) -> None:
+    """Raise ``ConfigurationError`` if the orders of this source and range cannot be imported as history."""
+    if what.start is None:
+        raise ConfigurationError("From and To are missing; give the first and the last day, such as 2024-01-01")
+    if STATUS_COLUMN not in transformer.reader.targets:
+        raise ConfigurationError(
+            f"the mapping of {source.format.name} has no rule with target {STATUS_COLUMN!r}, so all orders of the past "
+            "would be sent as to be shipped. Add one to the pipeline's file under mapping.source.order"
+        )
+
+
+@dataclass
+class HistoryImporter:
+    """One run of an import. ``number``: its id in the ledger. ``trial``: nothing is sent (dry run, shadow mode).
+
+    ``options``: of load; its ``stop`` also ends the import. ``settle``: called with each finished slice.
+    """
+
+    run: PipelineRun
+    number: int
+    options: LoadOptions
+    trial: bool = False
+    settle: Callable[[HistorySlice], None] = lambda _one: None
+
+    def import_all(self, limit: int | None = None) -> bool:
+        """Import all slices that are left. ``limit``: no further slice begins once that many orders are done.
+
+        Returns whether slices remain. Raises ``TransientError`` if sending was stopped, and what the stages raise; a
+        later call, also by another run, continues at the slice that broke off.
+        """
+        imports, ctx = self.run.ledger.history_imports, self.run.ctx
+        began = time.monotonic()
+        before = imports.progress(self.number)
+        while limit is None or imports.progress(self.number).orders - before.orders < limit:
+            one = imports.claim(ctx, self.number)
+            if one is None:
+                break
+            if one.tries > 1:
+                log.info("history: the slice %s was broken off before; it is imported again", one.name)
+            orders = self._import(one)
+            imports.finish(ctx, self.number, one.number, orders)
+            self.settle(one)
+            after = imports.progress(self.number)
+            done = after.orders - before.orders
+            log.info("%s", progress_line(replace(one, orders=orders), after, done, time.monotonic() - began))
+        if self.trial:
+            self._compare()
+        return bool(imports.unfinished(self.number))
+
+    def _import(self, one: HistorySlice) -> int:
+        """The stages of one slice. Returns how many orders were read."""
+        lease = _Lease(self, one)
+        batch = self._read(one)
+        lease.renew()
+        if self.run.has_work(batch):
+            validated = self.run.validate(batch)
+            lease.renew()
+            self.run.transform(self.run.dedupe(validated))
+            lease.renew()
+            if not self.trial:
+                self._load(replace(self.options, stop=lease.stop))
+        if not self.trial and not self.run.wiring.source.windowed:  # it offers what is not acknowledged
+            self.run.acknowledge()
+        return batch.records
+
+    def _read(self, one: HistorySlice) -> Manifest:
+        run, wiring = self.run, self.run.wiring
+        if wiring.source.windowed:
+            file = "" if one.start else one.name
+            mark = HistoryMark(self.number, REPORTED if wiring.settings.history.write_back else SILENT)
+            return run.extract(plan_history(one.start, one.end, file, wiring.settings.reading, mark))
+        if one.start is None or one.end is None:
+            raise ValueError("a slice of an archive has a start and an end")
+        return replay_archived(
+            run.ctx, run.ledger, wiring.store, one.start, one.end, HistoryMark(self.number, REPORTED)
+        )
+
+    def _load(self, options: LoadOptions) -> None:
+        self.run.advance_sequence()
+        for chunk in self.run.plan_chunks():
+            if self.run.load(chunk, options).get("stopped"):
+                raise TransientError(_STOPPED)
+        self.run.advance_sequence()
+
+    def _compare(self) -> None:
+        """In shadow mode: compare what would be sent with the destination, once for all slices."""
+        for chunk in self.run.plan_chunks():
+            if not self.options.dry_run:
+                self.run.load_shadow(chunk, 1)
+
+
+class _Lease:
+    """The lease of the slice that is being imported."""
+
+    def __init__(self, importer: HistoryImporter, one: HistorySlice) -> None:
+        self._importer, self._one, self._renewed = importer, one, time.monotonic()
+
+    def renew(self) -> None:
+        """Extend it, at most every tenth of its length."""
+        if time.monotonic() - self._renewed > LEASE.total_seconds() / 10:
+            run = self._importer.run
+            run.ledger.history_imports.renew(run.ctx, self._importer.number, self._one.number)
+            self._renewed = time.monotonic()
+
+    def stop(self) -> bool:
+        """The stop check of load, which is asked every few seconds: the lease is extended as well."""
+        self.renew()
+        return self._importer.options.stop()
