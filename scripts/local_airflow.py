@@ -124,7 +124,7 @@ def sandbox(home: Path, orders: int, seed: int, *more: str) -> Iterator[str]:
         yield _address(process, log)
 
 
-def _address(process: subprocess.Popen[bytes], log: Path, patience_s: float = 20.0) -> str:
+def _address(process: subprocess.Popen[bytes], log: Path, patience_s: float = 90.0) -> str:
     """The address printed by the sandbox when it listens."""
     until = time.monotonic() + patience_s
     while time.monotonic() < until:

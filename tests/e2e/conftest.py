@@ -23,6 +23,9 @@ from tests.support.airflow_home import ROOT, local_airflow
 own_airflow.settle()
 
 PIPELINE = "supercat_to_shopatron"
+BUNDLE = "dags-folder"
+_stored: set[Path] = set()
+"""Folders whose DAGs are all in the database of this process."""
 
 LONGEST = [
     "test_fresh_installation.py",
@@ -80,7 +83,7 @@ class World:
 
     def take_dags(self, folder: Path) -> None:
         """Run the DAGs of this folder instead of the packaged ones."""
-        bundle = {"name": "dags-folder", "kwargs": {"path": str(folder)}}
+        bundle = {"name": BUNDLE, "kwargs": {"path": str(folder)}}
         bundle["classpath"] = "airflow.dag_processing.bundles.local.LocalDagBundle"
         self.env.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
         self.dags = folder
@@ -123,12 +126,17 @@ def airflow_database() -> None:
 
 def run_dag(conf: dict[str, Any], dag_id: str = PIPELINE, folder: Path = ROOT / "dags") -> Run:
     """One run of a DAG that was just parsed: a run in this process leaves its params in the DAG's object."""
-    from airflow.dag_processing.dagbag import DagBag
+    from airflow.dag_processing import dagbag
 
-    bag = DagBag(dag_folder=str(folder), bundle_path=folder, bundle_name="dags-folder")
+    file = folder / f"{dag_id}.py"
+    bag = dagbag.DagBag(dag_folder=str(file if file.exists() else folder), bundle_path=folder, bundle_name=BUNDLE)
     assert bag.import_errors == {}
-    with mock.patch("time.sleep", _shorter_between_tasks):
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch("time.sleep", _shorter_between_tasks))
+        if folder in _stored:  # Airflow's ``test`` would parse and store all DAGs before each run
+            patches.enter_context(mock.patch.object(dagbag, "BundleDagBag", return_value=bag))
         dag_run = bag.dags[dag_id].test(logical_date=None, run_conf=conf)
+    _stored.add(folder)
     return read_run(str(dag_run.run_id), str(getattr(dag_run.state, "value", dag_run.state)))
 
 

@@ -68,7 +68,7 @@ def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path,
 def ask(url: str, headers: dict[str, str] | None = None, data: bytes | None = None) -> tuple[int, str]:
     request = urllib.request.Request(url, headers=headers or {}, data=data)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -125,7 +125,7 @@ class TestHeld:
         thread.start()
         run = world.run(DAG, **opened[number])
         done.set()
-        thread.join(10)
+        thread.join(60)
         assert run.tasks["decide"] == "success"
         assert world.states() == before
         assert len(found(world.run(DAG))) == 1, "a new review is opened"
@@ -218,7 +218,7 @@ class TestInDoubt:
         thread.start()
         run = world.run(DAG, **opened[1])
         done.set()
-        thread.join(10)
+        thread.join(60)
         assert (run.state, run.tasks["settle"], run.tasks["record"]) == ("success", "skipped", "skipped")
         assert world.states()["in_doubt"] == 0
 

@@ -9,6 +9,7 @@ several runs) are left to ``make prove``.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ import pytest
 
 from order_relay.ledger import Ledger
 from tests.support import airflow_home as own_airflow
+from tests.support.airflow_home import ROOT
 from tests.support.airflow_processes import RealAirflow, Runs, real_airflow, until
 from tests.support.canaries import EVERYTHING, found, in_database, in_files, marked
 
@@ -91,8 +93,11 @@ def company(make_world: Callable[..., Any], tmp_path_factory: pytest.TempPathFac
     config = tmp_path_factory.mktemp("config")
     plain = (own_airflow.live_files() / f"{PIPELINE}.yaml").read_text()
     (config / f"{PIPELINE}.yaml").write_text(plain + SETTINGS)
-    connections = {name: os.environ[name] for name in os.environ if name.startswith("AIRFLOW_CONN_")}
-    with real_airflow(world.home, {**connections, "ORDER_RELAY_CONFIG": str(config)}) as airflow:
+    dags = tmp_path_factory.mktemp("dags")
+    shutil.copy(ROOT / "dags" / f"{PIPELINE}.py", dags)  # the others would be parsed every half minute
+    settings = {name: os.environ[name] for name in os.environ if name.startswith("AIRFLOW_CONN_")}
+    settings |= {"ORDER_RELAY_CONFIG": str(config), "AIRFLOW__CORE__DAGS_FOLDER": str(dags)}
+    with real_airflow(world.home, settings) as airflow:
         plain_orders = (marked(made.order) for made in orders(2_000, 3) if made.kind == "plain")
         made = Company(world, airflow, Runs(airflow, PIPELINE), plain_orders)
         made.runs.unpause()

@@ -43,7 +43,7 @@ class RealAirflow:
     def __init__(self, home: Path, env: Mapping[str, str], port: int) -> None:
         self.home, self.env = home, env
         self._url = f"http://127.0.0.1:{port}"
-        self._http = httpx.Client(base_url=self._url, timeout=30)
+        self._http = httpx.Client(base_url=self._url, timeout=60)
         self._scheduler: Popen[bytes] | None = None
         self._schedulers: list[Popen[bytes]] = []
 

@@ -27,7 +27,7 @@ from tests.support import canaries
 from tests.support.chromium import browser
 
 HISTORY_DAYS = 5
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 DESK = "/order-desk"
 NAVIGATION = "/plugin/orders"
 _HEARD = """
@@ -143,7 +143,7 @@ class DeskStack:
             request = urllib.request.Request(
                 f"{self.ui.url}/auth/token", body, {"Content-Type": "application/json"}, method="POST"
             )
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 self._tokens[user] = json.load(answer)["access_token"]
         return self._tokens[user]
 

@@ -44,7 +44,7 @@ def person(api: Any, *answers: tuple[str, dict[str, str]]) -> Iterator[Operator]
         yield someone
     finally:
         done.set()
-        thread.join(10)
+        thread.join(60)
     assert someone.answers == [], "not everything was asked"
 
 

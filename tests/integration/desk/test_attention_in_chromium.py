@@ -39,7 +39,7 @@ def url(stopped: StoppedOrders) -> Iterator[str]:
             time.sleep(0.05)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
 
 
 def preview(page: Any, action: str, words: str) -> None:
@@ -51,7 +51,7 @@ def preview(page: Any, action: str, words: str) -> None:
 def test_many_orders_are_acted_on_by_keyboard(stopped: StoppedOrders, url: str) -> None:
     with browser() as started:
         page = started.new_page(viewport={"width": 320, "height": 800})
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(90_000)
         page.goto(f"{url}/attention?kind=quarantined&pipeline={PIPELINE}&reason=total_differs")
         assert page.evaluate("document.documentElement.scrollWidth") == 320
         preview(page, "replay", "No order is selected")

@@ -30,6 +30,7 @@ from order_relay.ledger import AttemptResult, Ledger, LookupFinding, ReadyPayloa
 from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment, ShippedLine
 from order_relay.orders.messages import Acknowledgement, SendOutcome, SendResult, VersionPolicies
 from tests.support.offers import offer
+from tests.support.speedups import LONG
 
 LINEAGES = ("A", "B", "", "", "")  # "": an order of its own
 LEASES = st.sampled_from([-1.0, 30.0])
@@ -300,7 +301,7 @@ def machine(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [20])
+@pytest.mark.parametrize("size", [20 if LONG else 7])
 @pytest.mark.parametrize(
     "kind",
     [{"windowed": False}, {"windowed": True}, {"windowed": False, "idempotent": True}],

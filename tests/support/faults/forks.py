@@ -47,7 +47,7 @@ class Forks:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         assert self._server.stdin is not None
         self._server.stdin.close()
-        self._server.wait(timeout=30)
+        self._server.wait(timeout=60)
 
     def run(self, function: str, jobs: Sequence[Params]) -> list[Any]:
         """One trial for each entry of ``jobs``, several at a time. Raises ``AssertionError`` where one failed."""

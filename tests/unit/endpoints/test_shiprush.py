@@ -291,7 +291,7 @@ async def test_wrong_credentials_do_not_wait_for_work(company: Company, monkeypa
 
     def slow(*_: Any) -> bytes:
         started.set()
-        finish.wait(20)
+        finish.wait(60)
         return b""
 
     monkeypatch.setattr("order_relay.vendors.shiprush.endpoint.FeedService.export", slow)

@@ -17,14 +17,14 @@ FAULTS: dict[str, dict[str, Any]] = {
     "503": {"answer": 503},
     "cut": {"answer": "cut"},
     "cut body": {"answer": "cut_body"},
-    "slow": {"answer": "hang", "seconds": 1.0},
+    "slow": {"answer": "hang", "seconds": 2.0},
     "html": {"answer": "html"},
     "empty": {"answer": "empty"},
     "404": {"answer": 404},
     "403": {"answer": 403},
     "302": {"answer": 302},
 }
-QUICK = {"detail_pause_s": 0.0, "timeout_s": 0.1, "detail_tries": 2}
+QUICK = {"detail_pause_s": 0.0, "timeout_s": 10.0, "detail_tries": 2}
 
 
 def strike(shop: ThreadedSandbox, fault: str, *numbers: int) -> None:
@@ -39,7 +39,7 @@ def test_one_unreadable_order_in_any_position_is_set_aside_and_imported_once_it_
 ) -> None:
     old = NOW.replace(year=NOW.year - 1)  # it leaves every window at once
     shop.offer([order(n, confirmed=old if n == 4 else NOW) for n in range(1, ORDERS + 1)])
-    engine = make(**QUICK)
+    engine = make(**QUICK | ({"timeout_s": 0.5} if fault == "slow" else {}))
     engine.wiring.settings = engine.wiring.settings.model_copy(
         update={"reading": engine.wiring.settings.reading.model_copy(update={"first_days": 800.0, "overlap_s": 0.0})}
     )

@@ -117,7 +117,7 @@ def sftp(home: Path) -> Iterator[int]:
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     try:
-        assert started.wait(10)
+        assert started.wait(60)
         yield ports[0]
     finally:
         loop.call_soon_threadsafe(over.set)

@@ -108,7 +108,7 @@ def test_what_commits_after_a_poll_is_in_the_next_window(clock, driver, monkeypa
 
     def hold(_crossing=""):
         there.set()
-        assert go.wait(20)
+        assert go.wait(60)
 
     def work(tx):
         unwrap(Shipments.record)(driver.ledger.shipments.recent, tx, WHO, shipment, [OrderedLine("1", "A", 2)])
@@ -119,7 +119,7 @@ def test_what_commits_after_a_poll_is_in_the_next_window(clock, driver, monkeypa
 
     with ThreadPoolExecutor(1) as another:
         writing = another.submit(driver.ledger.database.write, work)
-        assert there.wait(20)
+        assert there.wait(60)
         clock.pass_time(90 if held == "while it writes" else 14)
         end = clock.now.replace(second=0, microsecond=0)
         assert ids(driver.ledger, end, end) == []

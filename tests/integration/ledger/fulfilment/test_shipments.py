@@ -83,7 +83,7 @@ def test_concurrent_notices_at_several_servers_are_one_parcel(driver, matched):
     together = threading.Barrier(6)
 
     def record(shipment):
-        together.wait(20)
+        together.wait(60)
         return driver.ledger.shipments.record(WHO, shipment, ORDERED).outcome
 
     with ThreadPoolExecutor(6) as servers:

@@ -35,12 +35,12 @@ def served(here: Any) -> Iterator[str]:
         server = uvicorn.Server(uvicorn.Config(create_app(parts), access_log=False, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.02)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/acommerce/events"
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
     parts.close()
 
 
