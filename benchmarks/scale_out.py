@@ -88,8 +88,9 @@ def send(options: argparse.Namespace) -> None:
     how = LoadOptions(engine.wiring.settings.load, share=count)
     name = chunk_name(engine.ctx, options.chunk)
     counts = load(engine.ctx, engine.ledger, engine.store, engine.wiring.destination, name, how)
-    times = sorted(engine.ledger.database.write_times)
-    print(json.dumps({"counts": counts, "cpu_s": cpu_seconds() - cpu, "write_ms": 1000 * statistics.median(times)}))
+    times = engine.ledger.database.write_times
+    writes = {"writes": len(times), "write_ms": 1000 * statistics.median(times)}
+    print(json.dumps({"counts": counts, "cpu_s": cpu_seconds() - cpu, **writes}))
 
 
 class Database:
@@ -181,7 +182,7 @@ def measure(
             process.stdout.readline()
         if options.statements:
             database.run("SELECT pg_stat_statements_reset()")
-        commits, wal, cpu, waits = _commits(database, name), database.wal(), database.cpu_s(), Counter[str]()
+        wal, cpu, waits = database.wal(), database.cpu_s(), Counter[str]()
         began = perf_counter()
         with database.sampled(waits):
             for process in processes:
@@ -201,7 +202,7 @@ def measure(
         ours=sum(one["cpu_s"] for one in found),
         database=spent,
         stand_ins=sum(one["cpu_s"] for one in counts),
-        commits=_commits(database, name) - commits,
+        commits=sum(one["writes"] for one in found),
         wal=database.wal() - wal,
         write_ms=statistics.mean(one["write_ms"] for one in found),
         waits=waits,
@@ -221,11 +222,6 @@ def _process(
             if process.stdin:
                 process.stdin.close()
             process.wait(60)
-
-
-def _commits(database: Database, name: str) -> int:
-    database.run("SELECT pg_stat_force_next_flush()")
-    return int(database.run(f"SELECT xact_commit FROM pg_stat_database WHERE datname = '{name}'")[0][0])
 
 
 def _print_statements(database: Database, orders: int) -> None:

@@ -60,26 +60,35 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no fault after that time")
     parser.add_argument("--pgbouncer", action="store_true", help="PgBouncer between Order Relay and its ledger")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = [name for name in FAULTS if not options.only or any(part in name for part in options.only)]
     end = time.monotonic() + options.minutes * 60
     with company(fresh_home(".cluster"), pgbouncer=options.pgbouncer) as made:  # its logs are kept
         trials: list[Trial] = []
-        for name in chosen:
-            if time.monotonic() > end:
-                _note(f"not tried: {name}")
-                continue
-            trials.append(made.attempt(name))
-            _note(f"{name}: the run ended as {trials[-1].run_state} after {trials[-1].run_s:.0f} s")
-        settled_s = made.settle()
-        return int(_report(made, trials, settled_s))
+        problems: list[str] = []
+        try:
+            for name in chosen:
+                if time.monotonic() > end:
+                    _note(f"not tried: {name}")
+                    continue
+                try:
+                    trials.append(made.attempt(name))
+                except AssertionError as problem:
+                    problems.append(f"{name}: {problem}")
+                    continue
+                _note(f"{name}: the run ended as {trials[-1].run_state} after {trials[-1].run_s:.0f} s")
+            settled_s = made.settle()
+            _note(f"settled within {settled_s:.0f} s of the last run")
+        except KeyboardInterrupt:  # or SIGTERM: show what is known
+            problems.append("interrupted before all orders were settled")
+        return int(_report(made, trials, problems))
 
 
-def _report(made: Company, trials: list[Trial], settled_s: float) -> bool:
+def _report(made: Company, trials: list[Trial], problems: list[str]) -> bool:
     """Print the table and what is wrong; returns whether anything is."""
     _say("| fault | lost | doubled | acknowledged early | left in doubt | run ended after, s | in doubt then |")
     _say("|---|---:|---:|---:|---:|---:|---:|")
-    problems = made.violations()
+    problems += made.violations()
     for trial in trials:
         verdict = made.verdict(trial.fault)
         counts = (verdict.lost, verdict.doubled, verdict.early, verdict.left["in_doubt"])
@@ -87,7 +96,7 @@ def _report(made: Company, trials: list[Trial], settled_s: float) -> bool:
         _say(f"| {trial.fault} | {cells} |")
         if any(counts) or verdict.left:
             problems.append(f"{trial.fault}: {verdict}")
-    _say(f"\n{made.imported()} orders; none was open {settled_s:.0f} s after the last of these runs.")
+    _say(f"\n{made.imported()} orders at the OMS")
     for problem in problems:
         _say(f"- {problem}")
     return bool(problems)
@@ -109,3 +118,5 @@ if __name__ == "__main__":
     except CommandError as trouble:
         _note(str(trouble))
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
