@@ -114,6 +114,7 @@ class ShopatronSwitches(Switches):
     )
     shipments_carry_order: bool = True
     shipments_show_tracking: bool = True
+    notification_duplicates: int = Field(default=1, ge=0, description="how often a notification is sent again")
     detail_answers: Literal["asked", "other"] = Field(
         default="asked", description="other: get order shows another order than the one asked for"
     )

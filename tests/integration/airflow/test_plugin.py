@@ -58,5 +58,5 @@ def test_it_is_loaded_once(installed: bool, folder: bool, source: str, tmp_path:
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["errors"] == {}
     assert found["sources"] == [source]
-    assert found["prefixes"] == ["/order-desk", "/acommerce", "/shiprush"]
+    assert found["prefixes"] == ["/order-desk", "/acommerce", "/shiprush", "/shopatron"]
     assert found["heavy"] == []

@@ -290,6 +290,11 @@ def test_only_the_four_values_mean_cancelled(word):
         ("held", {}, "on-hold"),
         ("ready", {}, "paid"),
         ("imported", {"shipped": "shipped", "cancelled": True}, "shipped"),
+        ("imported", {"oms": "open"}, "paid"),
+        ("imported", {"oms": "partly_shipped"}, "paid"),
+        ("imported", {"oms": "shipped"}, "shipped"),
+        ("imported", {"oms": "rejected"}, "on-hold"),
+        ("imported", {"oms": "partly_cancelled"}, "on-hold"),
     ],
 )
 def test_status_values(state, more, word):

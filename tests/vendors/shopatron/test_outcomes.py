@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 from order_relay.http.sending.outcomes import KEPT_BYTES, names_existing, read_number_id
 from order_relay.http.throttle import retry_after_s
 from order_relay.orders.messages import SendOutcome
-from order_relay.vendors.shopatron.outcomes import IMPORT_OUTCOMES, oms_code
+from order_relay.vendors.shopatron.client import IMPORT_OUTCOMES, oms_code
 
 classify = IMPORT_OUTCOMES.classify
 GOOD = b'{"orderID": 4711, "externalOrderID": "N-1"}'

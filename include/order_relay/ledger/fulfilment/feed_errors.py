@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
-from order_relay.ledger.fulfilment.feed_index import FeedOrder, feed_order
+from order_relay.ledger.fulfilment.feed_index import OMS_READING, FeedOrder, feed_order
 from order_relay.ledger.schema.predicates import GAP_IS_OPEN
 from order_relay.ledger.schema.shipment_tables import feed_gap
 from order_relay.ledger.schema.tables import submission
@@ -54,7 +54,7 @@ class FeedErrors(Repository):
     ) -> list[FeedOrder]:
         """Omitted orders; a random choice if there are more than ``limit``, so that each is retried eventually."""
         query = (
-            sa.select(submission, feed_gap.c.noted_at.label("modified"))
+            sa.select(submission, feed_gap.c.noted_at.label("modified"), OMS_READING)
             .join(feed_gap, feed_gap.c.submission_id == submission.c.id)
             .where(GAP_IS_OPEN)
             .order_by(sa.func.random())

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from order_relay.ledger.fulfilment.feed_ids import create_feed_key, feed_key
+from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.records import WorkItem
 from order_relay.ledger.schema.shipment_tables import feed_gap, shipment
 from order_relay.ledger.schema.states import AT_DESTINATION, State
@@ -42,6 +43,14 @@ _STAMPS = (
 )
 """The columns of modification times: the submission's id and the time. Each time column has its own index."""
 
+OMS_READING = (
+    sa.select(oms_status.c.reading)
+    .where(oms_status.c.submission_id == submission.c.id)
+    .scalar_subquery()
+    .label("oms_reading")
+)
+"""Our reading of the submission's status at its destination."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedOrder:
@@ -49,6 +58,7 @@ class FeedOrder:
 
     ``total_minor`` (minor units), ``currency`` and ``sent_as`` are those of its newest payload. ``cancelled_at``: when
     it was cancelled at the destination. ``undecided_since``: when its source cancelled it, until an operator decides.
+    ``oms_reading``: our reading of its status at the destination (``OmsReading``), empty if unknown.
     """
 
     work: WorkItem
@@ -62,6 +72,7 @@ class FeedOrder:
     currency: str = ""
     sent_as: str = ""
     undecided_since: datetime | None = None
+    oms_reading: str = ""
 
     @property
     def cancelled(self) -> bool:
@@ -130,7 +141,7 @@ class FeedIndex(Repository):
             )
         )
         rows = tx.run(
-            sa.select(submission, page.c.last.label("modified"))
+            sa.select(submission, page.c.last.label("modified"), OMS_READING)
             .join(page, page.c.id == submission.c.id)
             .where(sa.not_(later))
             .order_by(page.c.first, submission.c.id)
@@ -151,7 +162,7 @@ class FeedIndex(Repository):
 
 
 def feed_order(row: sa.Row[tuple[object, ...]]) -> FeedOrder:
-    """A feed order from the columns of a submission and the time ``modified``."""
+    """A feed order from the columns of a submission, the time ``modified`` and ``OMS_READING``."""
     work = WorkItem(row.id, row.revision, row.state, *(getattr(row, name) for name in WORK_COLUMNS))
     kept = row.cancellation_decided_at is not None
     return FeedOrder(
@@ -166,6 +177,7 @@ def feed_order(row: sa.Row[tuple[object, ...]]) -> FeedOrder:
         row.currency,
         row.sent_as,
         None if kept else row.source_cancelled_at,
+        row.oms_reading or "",
     )
 
 

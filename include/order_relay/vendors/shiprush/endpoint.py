@@ -223,7 +223,7 @@ class FeedService:
         work = found.work
         cancelled = found.cancelled if settings.shop_cancellations == "stop" else found.cancelled_at is not None
         sent_as = found.sent_as or str(self._deployment.pipeline(work.pipeline).transform.get("order_status", "READY"))
-        return status_of(work.state, shipped=found.shipped, cancelled=cancelled, sent_as=sent_as)
+        return status_of(work.state, shipped=found.shipped, cancelled=cancelled, sent_as=sent_as, oms=found.oms_reading)
 
     def notice(self, settings: ShipRushSettings, query: Parameters, body: bytes) -> bytes:
         """Record a shipment notice.

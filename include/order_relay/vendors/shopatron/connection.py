@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from order_relay.http.connection_settings import (
+    NAME,
     Secret,
     TextMapping,
     Url,
@@ -150,6 +151,18 @@ class OmsSettings(SendSettings):
         {},
         title="Members of statuses (JSON object)",
         description='Where orders and shipments show their status and parcels, such as {"tracking": "trackingNumbers"}',
+    )
+
+    notification_secret: Secret = Field(
+        "",
+        title="Secret of notifications",
+        description="The OMS must send it with each notification; if empty, notifications are refused",
+        json_schema_extra={"format": "password"},
+    )
+    notification_header: Annotated[str, matching(NAME, "must be the name of a header")] = Field(
+        "Authorization",
+        title="Header of notifications",
+        description="The header with the secret, as it is or as the password of Basic authentication",
     )
 
     @property

@@ -10,6 +10,7 @@ import pytest
 
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger.schema.oms_tables import oms_status
+from order_relay.ledger.schema.states import State
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.fulfilment.oms_status import OmsStatusContext, ask_about_orders
@@ -20,6 +21,7 @@ from tests.support.failpoints import killed_at
 from tests.support.faults.web_shop import PIPELINE, Make, archive, order
 
 CTX = RunContext(PIPELINE, "status", "oms")
+HOUR = timedelta(hours=1)
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -94,6 +96,9 @@ def test_every_fate_is_read_recorded_once_and_asked_about_until_it_is_final(shop
         "3": "partly",
     }
     assert [source_id for source_id, row in rows.items() if row["cancelled_at"]] == ["4"]
+    now = datetime.now(UTC)
+    window = engine.ledger.feed_index.modified_between(now - HOUR, now + HOUR, entered=State.IMPORTED)
+    assert {found.work.source_id: found.oms_reading for found in window.orders} == FATES
     assert ask(engine) == {}
     waits_pass(engine)
     assert ask(engine) == {"asked": 5}, "without the finished ones, and nothing new"

@@ -21,7 +21,7 @@ from order_relay.pipeline.alerts.kinds import STUCK
 from order_relay.pipeline.alerts.rules import PipelineFacts, check_pipeline, state_limits
 from order_relay.pipeline.lookup.in_doubt import look_up
 from order_relay.pipeline.settings.pipeline import PipelineSettings
-from order_relay.vendors.shopatron.outcomes import IMPORT_OUTCOMES
+from order_relay.vendors.shopatron.client import IMPORT_OUTCOMES
 from tests.support.offers import offer
 
 NAME = "shop_to_oms"
