@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from order_relay.airflow.context import review_prompts
 from order_relay.airflow.context.review_task import DOUBT, ReviewTask
-from order_relay.airflow.jobs import lookups, review_prompts, reviews
+from order_relay.airflow.jobs import lookups, reviews
 from order_relay.airflow.notify import notifications, notifiers
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import AttemptResult, Delivery
