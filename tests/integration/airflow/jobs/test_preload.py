@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +65,9 @@ print(json.dumps({
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "AIRFLOW__CORE__EXECUTOR": "LocalExecutor"}
+
+
+def test_the_package_names_the_module_to_airflow() -> None:
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())
+    (module,) = project["project"]["entry-points"]["airflow.policy"].values()
+    assert import_module(module).VARIABLE == "ORDER_RELAY_PRELOAD"
