@@ -15,6 +15,8 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +26,6 @@ _MODULES = (
     "airflow.sdk.execution_time.task_runner",
     "airflow.dag_processing.dagbag",
     "order_relay.airflow.dags",
-    "order_relay.airflow.jobs.alerts",
-    "order_relay.airflow.jobs.lookups",
-    "order_relay.airflow.jobs.orders",
-    "order_relay.airflow.jobs.reviews",
-    "order_relay.airflow.jobs.statuses",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
 )
@@ -54,7 +51,8 @@ def preload_if_enabled(environment: Mapping[str, str], arguments: Sequence[str])
 
 def preload() -> None:
     """Import the engine and all vendors. What cannot be imported is logged; tasks that need it will say why."""
-    for name in (*_MODULES, *_vendor_modules()):
+    jobs = (f"{__package__}.{module.name}" for module in iter_modules([str(Path(__file__).parent)]))
+    for name in (*_MODULES, *jobs, *_vendor_modules()):
         try:
             import_module(name)
         except Exception:  # must not stop the scheduler or the worker
