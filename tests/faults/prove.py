@@ -42,13 +42,14 @@ KINDS = ("sqlite", "postgres")
 
 @dataclass
 class Row:
-    """One line of the table."""
+    """One line of the table. ``late``: orders offered or reported as shipped after their cancellation was known."""
 
     fault: str
     tried: int = 0
     lost: int = 0
     doubled: int = 0
     in_doubt: int = 0
+    late: int = 0
     broken: list[str] = field(default_factory=list)
 
     def add(self, result: Trial, what: str) -> None:
@@ -58,6 +59,7 @@ class Row:
         self.lost += len(verdict["lost"])
         self.doubled += len(verdict["doubled"])
         self.in_doubt += len(verdict["in_doubt"])
+        self.late += len(result.get("late", ()))
         if result["faults"]:
             self.broken.append(f"{self.fault}, {what}: {json.dumps(result['faults'])}")
 
@@ -385,11 +387,12 @@ def main() -> int:
         _say(f"{bound.left_out} were not tried: the time was over")
     for message in broken:
         _say(f"- {message[:600]}")
-    return 1 if broken or any(row.lost or row.doubled for row in rows) else 0
+    return 1 if broken or any(row.lost or row.doubled or row.late for row in rows) else 0
 
 
 def _rows(prover: Prover, cases: list[Case], parts: list[str]) -> list[Row]:
-    _say("| fault | times tried | lost | doubled | left in doubt |\n|---|---:|---:|---:|---:|")
+    _say("| fault | times tried | lost | doubled | left in doubt | shipped after its cancellation |")
+    _say("|---|---:|---:|---:|---:|---:|")
     rows = []
     with progress("faults tried") as done:
         for case, part in product(cases, parts):
@@ -397,7 +400,7 @@ def _rows(prover: Prover, cases: list[Case], parts: list[str]) -> list[Row]:
                 continue
             for row in PARTS[part](prover, case):
                 row.fault = f"{case.name}: {row.fault}"
-                _say(f"| {row.fault} | {row.tried} | {row.lost} | {row.doubled} | {row.in_doubt} |")
+                _say(f"| {row.fault} | {row.tried} | {row.lost} | {row.doubled} | {row.in_doubt} | {row.late} |")
                 rows.append(row)
                 done(row.tried)
     return rows

@@ -18,6 +18,8 @@ from order_relay.desk.web_app import create_app
 from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.reporting.order_history import OrderHistories
 from order_relay.ledger.schema.tables import metadata
+from order_relay.ledger.schema.write_back_tables import feedback
+from order_relay.orders.messages import RunContext
 from order_relay.wiring.pipeline_tables import PipelineTables
 from tests.support.archived_orders import PIPELINE
 from tests.support.desk import OWN_PAGE, FixedAccess
@@ -54,11 +56,30 @@ ACTIONS: dict[str, Action] = {
     "assign": lambda on: on.actions.assign(on.shown("clean", "held"), "bob", "ann"),
     "snooze": lambda on: on.actions.snooze(on.shown("clean", "in_doubt"), SOON, "later", "ann"),
     "unsnooze": lambda on: on.actions.unsnooze(on.shown("clean", "in_doubt"), "ann"),
+    "keep": lambda on: on.actions.decide_cancellations(on.shown("in_doubt"), "keep", "wanted", "ann"),
+    "retry": lambda on: on.actions.decide_write_back([PIPELINE], "fixed", "ann", retry=True, only=lambda _: True),
     "put": lambda on: tables(on).put(ROW, "FR", "new", "ann"),
     "remove": lambda on: tables(on).remove(ROW, "wrong", "ann"),
     "reveal": reveal,
 }
-BEFORE = {"unsnooze": ACTIONS["snooze"], "remove": ACTIONS["put"]}
+
+
+def cancelled_by_its_source(on: StoppedOrders) -> None:
+    """An imported order that its source cancelled, with a write-back step that failed."""
+    ACTIONS["settle"](on)
+    (work,) = on.ledger.worklist.get([on.id("in_doubt")])
+    on.ledger.cancellations.record(RunContext(PIPELINE, "run"), [work.source_id])
+    step = {"submission_id": work.id, "step": "shipped", "delivery": 0, "state": "failed", "tries": 5, "run": "run"}
+    with on.ledger.database.engine.begin() as conn:
+        conn.execute(feedback.insert().values(step | {"at": datetime.now(UTC), "message": "HTTP 400"}))
+
+
+BEFORE = {
+    "keep": cancelled_by_its_source,
+    "retry": cancelled_by_its_source,
+    "unsnooze": ACTIONS["snooze"],
+    "remove": ACTIONS["put"],
+}
 """What was done before an action."""
 
 

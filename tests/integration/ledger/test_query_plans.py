@@ -28,6 +28,7 @@ from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.reporting import accounting
 from order_relay.ledger.schema.records import AttemptResult
 from order_relay.ledger.schema.states import State
+from order_relay.ledger.write_back.oms_cancellations import OMS_CANCELLED
 from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.messages import RunContext, SendOutcome, SendResult
@@ -110,6 +111,8 @@ def _watch(ledger: Ledger, name: str, settings: Any) -> None:
     ledger.health.overdue(name, rules.state_limits(settings))
     ledger.write_back_tasks.pending(name)
     ledger.write_back_tasks.unfinished([name])
+    ledger.feedback.due(name, OMS_CANCELLED, 10)
+    ledger.cancellations.follow_offers(RunContext(name, "x"), {"nobody"}, {"S77", "nobody"}, now)
     ledger.accounting.counts(name)
     ledger.accounting.counts()
     ledger.health.activity_since(name, now - timedelta(days=1))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from order_relay.ledger.schema.states import State
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.fulfilment.cancelled_orders import record_cancellations
 from order_relay.pipeline.runs.start import start_run
@@ -30,6 +32,7 @@ BEFORE_SENDING, UNSTORED, STORED, BEFORE_TAKE_OVER, AFTER_TAKE_OVER = MOMENTS = 
 """When the shop cancels an order."""
 
 ROUNDS = 12
+AFTER_CANCEL = "feedback after the cancellation"
 
 
 def unread(params: dict[str, Any]) -> dict[str, Any]:
@@ -62,6 +65,7 @@ def cancelled(params: dict[str, Any]) -> dict[str, Any]:
         with here.sandbox({}, orders) as sandbox:
             engine = here.engine()
             _until_cancelled(here, engine, sandbox, missing, params["moment"])
+            late = _offered(engine)
             unsent = params["moment"] in (BEFORE_SENDING, UNSTORED)
             expected = dict.fromkeys(map(here.case.source_id, missing), "waiting" if unsent else "imported")
             expected |= dict.fromkeys(map(here.case.source_id, kept), "imported")
@@ -73,7 +77,25 @@ def cancelled(params: dict[str, Any]) -> dict[str, Any]:
             faults = faults_of(verdict) | _received(
                 here, engine, sandbox, missing, kept, tasks=0 if unsent else len(missing)
             )
-    return {**params, "tried": len(missing), "faults": faults, "verdict": verdict}
+            late += [*_offered(engine), *faults.get(AFTER_CANCEL, ())]
+    if late:
+        faults["shipped after the cancellation was known"] = late
+    return {**params, "tried": len(missing), "faults": faults, "verdict": verdict, "late": late}
+
+
+def _offered(engine: Engine) -> list[str]:
+    """The orders that a feed offers for shipping although the ledger knows of their cancellation."""
+    now = datetime.now(UTC)
+    page = engine.ledger.feed_index.modified_between(
+        now - timedelta(days=1), now + timedelta(days=1), entered=State.IMPORTED, pipelines=[engine.pipeline]
+    )
+    known = {
+        life["id"]
+        for one in page.orders
+        for life in engine.ledger.queries.find(one.work.source_id)
+        if life["source_cancelled_at"] is not None
+    }
+    return [one.work.source_id for one in page.orders if one.work.id in known and not one.cancelled]
 
 
 def _until_cancelled(here: World, engine: Engine, sandbox: ThreadedSandbox, missing: list[Order], moment: str) -> None:
@@ -116,7 +138,7 @@ def _received(
     side: Mapping[str, Any] = sandbox.report()[here.case.source_side]
     found: dict[str, Any] = {}
     if side["told_after_cancel"]:
-        found["feedback after the cancellation"] = side["told_after_cancel"]
+        found[AFTER_CANCEL] = side["told_after_cancel"]
     if sorted(side["cancelled"]) != sorted(map(here.case.key, missing)):
         found["cancelled"] = side["cancelled"]
     untold = [key for key in map(here.case.key, kept) if not side["feedback"].get(key, {}).get("is_oms_id")]
