@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas  # noqa: F401 - the stages import it when they need it; imports are not part of the measured time
 from measuring import cpu_seconds, peak_kib
 
 from order_relay.batches import BatchStore

@@ -18,6 +18,7 @@ from order_relay.airflow.telemetry.recording import engine_measured, mode_of
 from order_relay.errors import OrderRelayError, SourceAuthError, redacted_trace
 from order_relay.ledger import Ledger, migrate
 from order_relay.orders.messages import RunContext
+from order_relay.pipeline.runs.collector import collect_rarely
 from order_relay.pipeline.runs.failures import recorded_cause
 from order_relay.pipeline.settings.pipeline import load_pipeline
 from order_relay.wiring.pipeline import Wiring
@@ -69,6 +70,7 @@ def open_run(pipeline: str, request: RunRequest, context: Context) -> Iterator[W
     Later changes of ``mode`` in the pipeline file do not affect the run: ids in the scratch ledger of a shadow run
     denote other orders in the real ledger. Causes of failures are recorded for the report.
     """
+    collect_rarely()
     first = context["ti"].xcom_pull(task_ids="extract")
     known = isinstance(first, Mapping) and "shadow" in first
     shadow = bool(first["shadow"]) if known else not request.dry_run and load_pipeline(pipeline).shadow

@@ -24,6 +24,7 @@ from order_relay.pipeline.load.shadow import run_shadow
 from order_relay.pipeline.load.stage import LoadOptions, load
 from order_relay.pipeline.ports import Destination, Source
 from order_relay.pipeline.runs import start
+from order_relay.pipeline.runs.collector import collect_rarely
 from order_relay.pipeline.runs.failures import recorded_cause
 from order_relay.pipeline.runs.fetch_plan import FetchPlan, plan_new_orders
 from order_relay.pipeline.settings.pipeline import PipelineSettings
@@ -197,6 +198,7 @@ def run_once(
     ``limit``: maximum orders, as in ``dedupe``. ``options``: of load, by default the pipeline's settings. Raises what
     the stages raise, except for load, whose failures are in the result and in the batch store.
     """
+    collect_rarely()
     run.start()
     with stage("extract"):
         batch = run.extract(plan)

@@ -11,6 +11,8 @@ from order_relay.orders.notes import OrderNote, notes_to_json
 MAX_BODY = 16_000  # maximum bytes stored of an answer
 MAX_REMARK = 1_000  # maximum bytes stored of a message that came with an order id
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)  # json.dumps with options builds one for each call
+
 
 def clean_text(text: str, limit: int = 2_000) -> str:
     """``text`` without characters that a text column refuses (NUL, lone surrogates), cut to ``limit`` UTF-8 bytes."""
@@ -20,7 +22,7 @@ def clean_text(text: str, limit: int = 2_000) -> str:
 
 def dump_json(value: Any) -> str:
     """Compact JSON text of plain values."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+    return _ENCODER.encode(value)
 
 
 def load_json(text: str | None, default: Any = None) -> Any:

@@ -145,14 +145,9 @@ def identify(
 
     ``problem``: the problem found while reading (``SourceOrder.problem``); it takes precedence over those found here.
     ``content``: the text of a malformed order; its hash is used, and ``document`` serves only to identify the order.
-    ``fingerprint`` hashes the content (``mapping.content_hash``); without it, every member that is
-    not volatile counts. All members count for a document that cannot be identified.
+    ``fingerprint`` hashes the content (``mapping.content_hash``); without it, every member that is not volatile
+    counts. All members count for a document that cannot be identified.
     """
-    try:
-        content_hash = text_hash(content) if content else canonical_hash(remove_paths(document, paths.volatile))
-    except (TypeError, ValueError, OverflowError):  # a value without a JSON form, such as half a character
-        content_hash = hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest()
-        problem = problem or UNREADABLE_VALUE
     source_id = identifier_of(first_value(document, paths.source_id))
     raw_numbers = [first_value(document, path) for path in paths.order_number]
     order_number = _number(raw_numbers)
@@ -160,13 +155,13 @@ def identify(
     usable = bool(source_id) and version is not None
     if content and paths.lineage and not text_of(first_value(document, paths.lineage)).strip():
         usable = False  # once fixed, the order would have a lineage that contradicts this one
+    content_hash, unreadable = _content_hash(document, paths, content, fingerprint if usable else None)
+    problem = problem or unreadable
     if not usable:
         source_id, order_number, version = f"{HASHED_ID_PREFIX}{content_hash}", "", 0
         problem = problem or IDENTITY_UNUSABLE
     elif any(raw not in (None, "") for raw in raw_numbers) and not order_number.strip():
         problem, order_number = problem or ORDER_NUMBER_UNUSABLE, ""
-    if usable and fingerprint is not None and not content and problem != UNREADABLE_VALUE:
-        content_hash = fingerprint(document)
     base, suffix = _split(order_number, paths.suffix_pattern)
     lineage = usable_lineage(text_of(first_value(document, paths.lineage)), paths.lineage_form) if usable else ""
     return {
@@ -183,6 +178,20 @@ def identify(
         "content_hash": content_hash,
         "problem": problem,
     }
+
+
+def _content_hash(
+    document: Any, paths: IdentityPaths, content: str, fingerprint: Callable[[Any], str] | None
+) -> tuple[str, str]:
+    """The hash of an order's content, and the problem if it has no JSON form, such as half a character."""
+    try:
+        if content:
+            return text_hash(content), ""
+        if fingerprint is not None:
+            return fingerprint(document), ""
+        return canonical_hash(remove_paths(document, paths.volatile)), ""
+    except (TypeError, ValueError, OverflowError):
+        return hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest(), UNREADABLE_VALUE
 
 
 def read_order_number(document: Any, paths: IdentityPaths) -> str:

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MAX_LINGER_S = 0.006
-"""How long a batch with fewer than ``FULL_BATCH`` entries waits for more: a small commit costs as much as a large
-one."""
+MAX_LINGER_S = 0.015
+"""How long a batch that is not full waits for more entries: a small commit costs as much CPU time as a large one."""
 
-FULL_BATCH = 24
+FULL_BATCH = 48
+"""Entries with which a batch is committed at once."""
 
 FIRST_RETRY_S = 0.05
 MAX_RETRY_S = 2.0
@@ -49,7 +49,8 @@ class _Batch:
 class GroupCommit:
     """Commits for the orders of one event loop, in one thread. Use as an asynchronous context manager.
 
-    ``most``: maximum claims and outcomes in one batch. ``patience_s``: how long the commit of an outcome is retried.
+    ``most``: maximum claims and outcomes in one batch. ``full``: a batch of this size is committed without waiting for
+    more; with few connections there will be no more. ``patience_s``: how long the commit of an outcome is retried.
     ``resend_after_s``: see ``ledger.delivery.claims.claim``.
     """
 
@@ -61,6 +62,7 @@ class GroupCommit:
         lease_s: float,
         *,
         most: int = 256,
+        full: int = FULL_BATCH,
         patience_s: float = 60.0,
         resend_after_s: float | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class GroupCommit:
         self._owner = owner
         self._lease_s = lease_s
         self._most = most
+        self._full = max(1, min(full, FULL_BATCH))
         self._patience_s = patience_s
         self._resend_after_s = resend_after_s
         self._next = _Batch()
@@ -116,7 +119,7 @@ class GroupCommit:
         """Start or schedule the next commit, if there is anything to commit."""
         if self._busy:
             return
-        if self._waiting or len(self._next) >= FULL_BATCH:
+        if self._waiting or len(self._next) >= self._full:
             self._start_commit()
         elif len(self._next) and self._timer is None:
             self._timer = self._loop.call_later(MAX_LINGER_S, self._start_commit)

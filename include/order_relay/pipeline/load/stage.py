@@ -21,6 +21,7 @@ from order_relay.batches import BatchStore
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger import Ledger, Sendable
 from order_relay.orders.messages import RunContext
+from order_relay.pipeline.load.concurrency import MAX_ORDERS_PER_CONNECTION
 from order_relay.pipeline.load.group_commit import GroupCommit
 from order_relay.pipeline.load.payload_reader import read_payloads
 from order_relay.pipeline.load.sender import Sender
@@ -169,6 +170,7 @@ class _Load:
             self._ctx,
             owner,
             settings.lease_s,
+            full=int(connections * MAX_ORDERS_PER_CONNECTION),
             patience_s=self._options.settle_patience_s,
             resend_after_s=self._destination.timeout_s if self._destination.idempotent else None,
         )

@@ -175,3 +175,22 @@ def test_any_input_is_identified_and_fits_a_database(document: dict[str, Any]) -
         assert len(got[name]) <= 200
         assert "\x00" not in got[name]
         got[name].encode()
+
+
+def test_the_content_is_hashed_once_by_the_given_function() -> None:
+    assert identify(order(), PATHS, fingerprint=lambda _: "of the mapping")["content_hash"] == "of the mapping"
+
+
+def test_an_order_without_an_identity_has_the_hash_of_all_members() -> None:
+    document = order(id=None)
+    got = identify(document, PATHS, fingerprint=lambda _: "of the mapping")
+    assert got["content_hash"] == identify(document, PATHS)["content_hash"]
+    assert got["source_id"] == f"sha256:{got['content_hash']}"
+
+
+def test_content_that_cannot_be_hashed_is_a_problem() -> None:
+    def fail(_: Any) -> str:
+        raise ValueError
+
+    got = identify(order(), PATHS, fingerprint=fail)
+    assert (got["source_id"], got["problem"]) == ("41", "unreadable_value")

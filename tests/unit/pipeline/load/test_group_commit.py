@@ -9,6 +9,7 @@ import pytest
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger.schema.records import AttemptResult, Claim
 from order_relay.orders.messages import RunContext, SendOutcome, SendResult
+from order_relay.pipeline.load import group_commit
 from order_relay.pipeline.load.group_commit import GroupCommit
 
 CTX = RunContext("p", "r")
@@ -78,6 +79,13 @@ async def test_a_batch_has_a_largest_size(fake_ledger):
     async with committer(fake_ledger, most=10) as c:
         await asyncio.gather(*(c.claim(i) for i in range(25)))
     assert [len(ids) for _, ids in fake_ledger.calls] == [10, 10, 5]
+
+
+async def test_a_full_batch_does_not_wait_for_more(fake_ledger, monkeypatch):
+    monkeypatch.setattr(group_commit, "MAX_LINGER_S", 60.0)
+    async with committer(fake_ledger, full=2) as c, asyncio.timeout(30):
+        await asyncio.gather(c.claim(1), c.claim(2))
+    assert fake_ledger.calls == [("claim", [1, 2])]
 
 
 async def test_outcomes_and_claims_that_wait_together_share_one_commit(fake_ledger):

@@ -37,6 +37,8 @@ def number(value: Any) -> Decimal:
     """An exact number of the payload; 0 if missing or not a number (the schema rejects the latter)."""
     if type(value) is Decimal:
         return value if value.is_finite() else Decimal(0)
+    if type(value) is int:
+        return Decimal(value)
     if value is None or isinstance(value, bool):
         return Decimal(0)
     try:
@@ -46,9 +48,16 @@ def number(value: Any) -> Decimal:
     return found if found.is_finite() else Decimal(0)
 
 
+def values_at(items: Sequence[Any], path: PayloadPath) -> Sequence[Any]:
+    """``value_at`` of each item; one pass per name costs half as much as one call per item."""
+    for name in path:
+        items = [item.get(name) if type(item) is dict else None for item in items]
+    return items
+
+
 def column_sum(items: Sequence[Any], path: PayloadPath, times: Sequence[Decimal] | None = None) -> Decimal:
     """The sum of one member of the items, each multiplied by its entry of ``times``."""
-    values = [value_at(item, path) for item in items]
+    values = values_at(items, path)
     if not any(values):
         return Decimal(0)
     amounts = map(number, values)
@@ -122,7 +131,7 @@ class MoneyCheck:
     def parts(self, payload: Payload) -> dict[str, Decimal]:
         """The amounts that are added, by name."""
         items = payload.get(self.items) or ()
-        quantities = [number(value_at(item, self.item_quantity)) for item in items] if self.item_quantity else None
+        quantities = list(map(number, values_at(items, self.item_quantity))) if self.item_quantity else None
         if self.item_amount:
             parts = {"items": column_sum(items, self.item_amount)}
         else:
