@@ -77,9 +77,13 @@ airflow: ## tests on real Airflow
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder tests/integration/airflow tests/e2e
 
 ifneq ($(wildcard benchmarks/run.py),)
-bench: setup ## the benchmarks, as a table
+bench: setup ## the benchmarks, as a table (RIVALS=1: beside dlt and a Singer tap and target instead)
+ifdef RIVALS
+	@$(BIN)/python benchmarks/rivals.py
+else
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/statuses.py
+endif
 endif
 
 ifneq ($(wildcard tests/faults/prove.py),)

@@ -4,7 +4,9 @@
 
 prints one JSON object: seconds and CPU seconds of the whole run, seconds per stage, peak memory (KiB) and the memory of
 the process before the first stage. Full durability: a SQLite ledger in WAL mode with ``synchronous=FULL`` and a
-``file://`` batch store, both in DIR. With ``--profile FILE`` the run is profiled (cProfile) and slower.
+``file://`` batch store, both in DIR; ``--ledger URL`` takes an empty database instead. With ``--profile FILE`` the run
+is profiled (cProfile) and slower. With ``--settle`` runs follow until no order is in doubt any more, at most five; they
+are not measured.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from order_relay.wiring.pipeline import Wiring
 
 PIPELINE = "supercat_to_shopatron"
 
+MAX_SETTLING_RUNS = 5
+
 
 class Watch:
     """Runs stages and records duration, CPU time and peak memory so far."""
@@ -62,6 +66,7 @@ class Engine:
         self.ledger = Ledger.open(ledger_url)
         self.store = BatchStore((folder / "batches").as_uri())
         self.ctx = RunContext(PIPELINE, "bench__1")
+        self.run_number = 1
         supercat = Connection("supercat_default", host=url, login="bench", password="bench", extra={"org": "bench"})
         account = {"manufacturer_id": 1010, "catalog_id": 0}
         extra = {"token_url": f"{url}/oauthserver/oauth2/token", "connections": connections, **account}
@@ -82,6 +87,16 @@ class Engine:
         if done.failed:
             raise SystemExit(f"{', '.join(done.failed)} failed")
 
+    def settle(self) -> int:
+        """Run again until no order is in doubt; returns how many are at the end."""
+        while (doubtful := self._in_doubt()) and self.run_number <= MAX_SETTLING_RUNS:
+            self.run_number += 1
+            run_once(PipelineRun(RunContext(PIPELINE, f"bench__{self.run_number}"), self.wiring, self.ledger))
+        return doubtful
+
+    def _in_doubt(self) -> int:
+        return self.ledger.accounting.counts(PIPELINE, None)["states"].get("in_doubt", 0)
+
     def report(self, watch: Watch) -> None:
         """Run the accounting check; raises ``SystemExit`` if it fails. Not part of the measured time."""
         stages = [StageTime(name, seconds) for name, seconds in watch.stages.items()]
@@ -90,8 +105,8 @@ class Engine:
             raise SystemExit("\n".join(result.breaches))
 
 
-def measure(engine: Engine) -> dict[str, Any]:
-    """Measure one run."""
+def measure(engine: Engine, *, report: bool = True) -> dict[str, Any]:
+    """Measure one run; ``report``: run the accounting check after it."""
     watch, idle = Watch(), peak_kib()
     started, cpu = time.perf_counter(), cpu_seconds()
     engine.run(watch)
@@ -104,7 +119,8 @@ def measure(engine: Engine) -> dict[str, Any]:
         "idle_kib": idle,
         "peak_kib": peak_kib(),
     }
-    engine.report(watch)
+    if report:
+        engine.report(watch)
     return result
 
 
@@ -114,10 +130,18 @@ def main() -> None:
     parser.add_argument("--url", required=True, help="the stand-in's address")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument(
+        "--ledger", default="", help="URL of an empty ledger database; default: a SQLite file in FOLDER"
+    )
     parser.add_argument("--profile", type=Path, help="write cProfile's statistics here")
+    parser.add_argument("--settle", action="store_true", help="run again until no order is in doubt")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    engine = Engine(options.url, options.folder, options.connections)
+    engine = Engine(options.url, options.folder, options.connections, options.ledger)
+    if options.settle:
+        result = measure(engine, report=False)
+        print(json.dumps({**result, "in_doubt": engine.settle()}))
+        return
     if options.profile:
         profile = cProfile.Profile()
         result = profile.runcall(measure, engine)

@@ -50,9 +50,10 @@ def fetch(url: str, method: str = "GET") -> dict[str, Any]:
 
 
 @contextmanager
-def stand_in(orders: Path, latency_ms: float) -> Iterator[str]:
+def stand_in(orders: Path, latency_ms: float, lose_every: int = 0) -> Iterator[str]:
     """Run a stand-in; yields its address. It ends when its standard input is closed."""
     command = [sys.executable, str(_HERE / "stand_in.py"), "--orders", str(orders), "--latency-ms", str(latency_ms)]
+    command += ["--lose-every", str(lose_every)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -131,12 +132,14 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--out", type=Path, default=_HERE / "results.md")
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     cases = [
         run_case(int(orders), float(latency), options.pairs, options.connections)
         for orders in options.orders.split(",")
         for latency in options.latency.split(",")
     ]
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    machine += f", load average {load:.1f} at the beginning"
     text = write_results(cases, machine, options.pairs, options.connections)
     options.out.write_text(text, encoding="utf-8")
     print(text)

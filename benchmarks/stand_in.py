@@ -4,6 +4,10 @@ It is a separate process that implements HTTP/1.1 with keep-alive on a bare asyn
 ``Content-Length`` and validates nothing, so that the benchmark measures the engine (or the bare loop) and not a server.
 
     python benchmarks/stand_in.py --orders FILE --latency-ms 20     prints {"port": n} and serves until its stdin closes
+
+With ``--lose-every 100`` it stores every hundredth order that is posted and closes the connection without an answer. It
+then reads bodies, counts orders by their number, and finds them in a search for external ids.
+
     GET  /_counts   counts and CPU seconds since the last reset
     POST /_reset    reset the counts
 """
@@ -15,7 +19,10 @@ import asyncio
 import json
 import resource
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 CHUNK = 1 << 18
 TOKEN = b'{"access_token":"bench","token_type":"bearer","expires_in":3600,"scope":""}'
@@ -36,8 +43,24 @@ class Counts:
 
     def reset(self) -> None:
         """Reset the counts; order ids restart from one."""
-        self.posted = self.posted_bytes = self.acknowledged = self.offered = self.tokens = 0
+        self.posted = self.posted_bytes = self.acknowledged = self.offered = self.tokens = self.unanswered = 0
+        self.stored: Counter[str] = Counter()
+        self.by_key: dict[str, list[dict[str, Any]]] = {}
         self.cpu_at_reset = cpu_seconds()
+
+    def store(self, body: bytes) -> None:
+        """Count an order by its number, whatever the sender calls it, and keep it for searches."""
+        order = json.loads(body)
+        key = str(order.get("externalOrderID") or order["order_number"])
+        self.stored[key] += 1
+        self.by_key.setdefault(key, []).append({**order, "orderID": self.posted})
+
+    def search(self, path: bytes) -> bytes:
+        """A page of the orders with the external ids in the query, or an empty one."""
+        query = parse_qs(urlsplit(path.decode()).query)
+        keys = [key for text in query.get("externalOrderID", ()) for key in text.split(",")]
+        found = [order for key in keys for order in self.by_key.get(key, ())]
+        return json.dumps({"totalCount": len(found), "collection": found}).encode()
 
     def as_json(self) -> bytes:
         """The response of ``/_counts``."""
@@ -48,6 +71,9 @@ class Counts:
                 "acknowledged": self.acknowledged,
                 "offered": self.offered,
                 "tokens": self.tokens,
+                "unanswered": self.unanswered,
+                "stored": len(self.stored),
+                "doubled": sum(number - 1 for number in self.stored.values()),
                 "cpu_s": cpu_seconds() - self.cpu_at_reset,
             }
         ).encode()
@@ -56,10 +82,11 @@ class Counts:
 class StandIn(asyncio.Protocol):
     """One connection. Requests are answered in order; aiohttp does not pipeline, so one is open at a time."""
 
-    def __init__(self, counts: Counts, orders: Path, latency_s: float) -> None:
+    def __init__(self, counts: Counts, orders: Path, latency_s: float, lose_every: int) -> None:
         self._counts = counts
         self._orders = orders
         self._latency_s = latency_s
+        self._lose_every = lose_every
         self._buffer = bytearray()
         self._may_write = asyncio.Event()
         self._may_write.set()
@@ -103,6 +130,12 @@ class StandIn(asyncio.Protocol):
             counts.posted += 1
             counts.posted_bytes += len(body)
             answer = b'{"orderID":%d}' % counts.posted
+            if self._lose_every:
+                counts.store(body)
+                if counts.posted % self._lose_every == 0:
+                    counts.unanswered += 1
+                    self._transport.close()
+                    return
             if self._latency_s:
                 asyncio.get_running_loop().call_later(self._latency_s, self._write, answer)
             else:
@@ -118,7 +151,7 @@ class StandIn(asyncio.Protocol):
             counts.reset()
             self._write(b"{}")
         else:
-            self._write(EMPTY_PAGE)
+            self._write(counts.search(path) if counts.by_key else EMPTY_PAGE)
 
     def _source(self, method: bytes, body: bytes) -> None:
         if method == b"GET":
@@ -166,11 +199,11 @@ def _content_length(head: bytes) -> int:
     return int(lowered[at + 17 : end if end >= 0 else None])
 
 
-async def serve(orders: Path, latency_s: float) -> None:
+async def serve(orders: Path, latency_s: float, lose_every: int) -> None:
     """Serve on a free loopback port until standard input closes, so that it never outlives its parent."""
     loop = asyncio.get_running_loop()
     counts = Counts()
-    server = await loop.create_server(lambda: StandIn(counts, orders, latency_s), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: StandIn(counts, orders, latency_s, lose_every), "127.0.0.1", 0)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
@@ -181,8 +214,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--orders", type=Path, required=True, help="file with one JSON order per line")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="delay before each response to an order")
+    parser.add_argument("--lose-every", type=int, default=0, help="lose the answer to each order with this number")
     options = parser.parse_args()
-    asyncio.run(serve(options.orders, options.latency_ms / 1000))
+    asyncio.run(serve(options.orders, options.latency_ms / 1000, options.lose_every))
 
 
 if __name__ == "__main__":

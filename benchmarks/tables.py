@@ -30,7 +30,7 @@ def _speed(case: Case) -> list[str]:
     ratios = [bare["seconds"] / ours["seconds"] for ours, bare in zip(case.engine, case.bare, strict=True)]
     return [
         f"{case.orders:,}",
-        f"{case.latency_ms:g} ms" if case.latency_ms else "at once",
+        *_latency(case),
         f"{case.orders / _median(case.engine, lambda run: run['seconds']):,.0f}",
         f"{case.orders / _median(case.bare, lambda run: run['seconds']):,.0f}",
         f"{statistics.median(ratios):.2f}",
@@ -43,14 +43,23 @@ def _speed(case: Case) -> list[str]:
 def _stages(case: Case) -> list[str]:
     names = case.engine[0]["stages"]
     seconds = [f"{_median(case.engine, lambda run, n=name: run['stages'][n]):.2f}" for name in names]  # type: ignore[misc]
-    return [f"{case.orders:,}", f"{case.latency_ms:g} ms" if case.latency_ms else "at once", *seconds]
+    return [f"{case.orders:,}", *_latency(case), *seconds]
+
+
+def _cpu(case: Case) -> list[str]:
+    names = case.engine[0]["stages_cpu"]
+    seconds = (_median(case.engine, lambda run, n=name: run["stages_cpu"][n]) for name in names)  # type: ignore[misc]
+    return [f"{case.orders:,}", *_latency(case), *(f"{1000 * value / case.orders:.3f}" for value in seconds)]
+
+
+def _latency(case: Case) -> list[str]:
+    return [f"{case.latency_ms:g} ms" if case.latency_ms else "at once"]
 
 
 def _memory(case: Case) -> list[str]:
     peak = max(run["peak_kib"] for run in case.engine) / 1024
     idle = max(run["idle_kib"] for run in case.engine) / 1024
-    latency = f"{case.latency_ms:g} ms" if case.latency_ms else "at once"
-    return [f"{case.orders:,}", latency, f"{idle:.0f}", f"{peak:.0f}"]
+    return [f"{case.orders:,}", *_latency(case), f"{idle:.0f}", f"{peak:.0f}"]
 
 
 def write_results(cases: Sequence[Case], machine: str, pairs: int, connections: int) -> str:
@@ -79,6 +88,9 @@ def write_results(cases: Sequence[Case], machine: str, pairs: int, connections: 
         "Seconds per stage of the engine:",
         "",
         *_table(("orders", "OMS answers", *cases[0].engine[0]["stages"]), map(_stages, cases)),
+        "CPU milliseconds per order and stage of the engine:",
+        "",
+        *_table(("orders", "OMS answers", *cases[0].engine[0]["stages"]), map(_cpu, cases)),
         "Peak memory of the engine's process (MiB), and memory before the first stage:",
         "",
         *_table(("orders", "OMS answers", "before", "peak"), map(_memory, cases)),

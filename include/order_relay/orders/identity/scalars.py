@@ -17,6 +17,8 @@ _UNSTORABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 def text_of(value: Any) -> str:
     """A text or whole number as text; "" for anything else, and for a value that a database column cannot hold."""
+    if type(value) is str and value.isprintable():  # nearly every value
+        return value if len(value) <= MAX_IDENTIFIER_LENGTH else ""
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value() and value < MAX_INTEGER:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):

@@ -187,6 +187,9 @@ def _read_members(node: dict[str, Any], tree: PathTree) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in tree or node:
         value = node.get(name)
-        if value is not None and (read := _read(value, tree[name] if tree else _EVERYTHING)) is not None:
+        if type(value) is str:  # as in ``_read``, without a call for most members
+            if value and not value.isspace():
+                found[name] = value
+        elif value is not None and (read := _read(value, tree[name] if tree else _EVERYTHING)) is not None:
             found[name] = read
     return found

@@ -79,6 +79,8 @@ def key(value: Any) -> str | None:
 
 def quantity(value: Any) -> int:
     """A whole number of pieces; ``2.0`` is whole. Zero is allowed: it marks a cancelled line (``money.totals``)."""
+    if type(value) is int and 0 <= value <= MAX_QUANTITY:
+        return value
     try:
         exact = amount(value)
     except ArithmeticError:

@@ -53,7 +53,7 @@ def amount(value: Any) -> Decimal:
     if isinstance(value, str):
         text = value.strip()
         if _PLAIN.fullmatch(text):
-            return _bounded(Decimal(text))
+            return Decimal(text) if len(text) <= DECIMALS else _bounded(Decimal(text))
     elif isinstance(value, int) and not isinstance(value, bool):
         if -_BOUND < value < _BOUND:
             return Decimal(value)
