@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import resource
 
-import psutil
-
 
 def cpu_seconds() -> float:
     """User and system time of this process and its finished children, in seconds."""
@@ -22,6 +20,8 @@ def peak_kib() -> int:
 
 def tree_cpu_seconds(pid: int) -> float:
     """User and system time of another process and its children, finished or not: a database server's."""
+    import psutil  # noqa: PLC0415 - not in the environment of the tools in ``rivals``
+
     parent = psutil.Process(pid)
     total = 0.0
     for process in (parent, *parent.children(recursive=True)):
