@@ -25,9 +25,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.measuring import cpu_seconds, peak_kib
 from tests.support.databases import Cluster, postgres_bin
 
-from benchmarks.measuring import cpu_seconds, peak_kib
 from order_relay.connections import Connection
 from order_relay.ledger import migrate
 from order_relay.ledger.delivery.history_imports import HistoryRange

@@ -173,6 +173,28 @@ def test_a_slice_is_taken_over_when_its_lease_has_ended(past: Past, monkeypatch:
     assert taken.owner == other.run.ctx.run
 
 
+def test_the_archive_of_a_source_without_dates_is_evaluated_again_by_the_present_mapping(tmp_path: Path) -> None:
+    name = "supercat_to_shopatron"
+    with pipeline_trial(name, tmp_path, plain_orders("supercat", 2)) as trial:
+        wiring = trial.wiring
+        good, rule = wiring.settings, {"target": "fulfilment_status", "value": "CANCELLED"}
+        refused = {"source": {"order": [{**rule, "value": "RETURNED"}]}}
+        wiring.settings = good.model_copy(update={"mapping": good.mapping.model_copy(update=refused)})
+        trial.run()
+        assert wiring.ledger.accounting.counts(name)["states"]["quarantined"] == 2
+        mapping = good.mapping.model_copy(update={"source": {"order": [rule]}})
+        wiring.settings = good.model_copy(update={"mapping": mapping})
+        wiring._built.clear()
+        what = HistoryRange(TODAY, TODAY + timedelta(days=1))
+        ctx = RunContext(name, "history-1")
+        number = wiring.ledger.history_imports.begin(ctx, what, list(days_of(what, datetime.now(UTC))), again=False)
+        importer = HistoryImporter(PipelineRun(ctx, wiring, wiring.ledger), number, LoadOptions(wiring.settings.load))
+        assert importer.import_all() is False
+        assert wiring.ledger.history_imports.progress(number).counts == {"imported": 2}
+        assert {payload["orderStatus"] for payload in trial.payloads()} == {"CANCELLED"}
+        assert len(trial.audit()["acknowledged"]) == 2, "the source offers them until then"
+
+
 def test_the_command_shows_how_far_each_import_got(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Installation, "ledger_url", past.trial.wiring.ledger_url)
     past.importer().import_all(limit=1)

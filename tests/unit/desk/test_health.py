@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from order_relay.desk.access import Principal
 from order_relay.desk.diagnosis import GIVEN_UP_AFTER, KEPT_FOR, Diagnosis, Finding
 from order_relay.ledger import Alert, Ledger
+from order_relay.ledger.delivery.history_imports import HistoryRange, HistorySlice
 from order_relay.ledger.operators.completed_checks import BACKUP, RECONCILE
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.runs.stop_switch import StopSwitch
@@ -155,6 +156,22 @@ def test_runs_alerts_backup_and_reconciliation(ledger: Ledger) -> None:
     assert "3 orders are stuck" in after
     assert "another pipeline" not in after
     assert after.index("failed") < after.index("passed")
+
+
+def test_history_imports_show_how_far_they_got(ledger: Ledger) -> None:
+    imports, ctx = ledger.history_imports, RunContext(PIPELINE, "history-1")
+    what = HistoryRange(NOW - timedelta(days=2), NOW)
+    number = imports.begin(ctx, what, [HistorySlice(0, "2026-04-29"), HistorySlice(1, "2026-04-30")], again=False)
+    for orders in (1234, None):
+        one = imports.claim(ctx, number)
+        assert one is not None
+        if orders is not None:
+            imports.finish(ctx, number, one.number, orders)
+    with client_of(ledger) as client:
+        shown = text(client.get("/health").text)
+    assert "2026-04-29 to 2026-05-01" in shown
+    assert "1 of 2 done, at 2026-04-30" in shown
+    assert "1,234" in shown
 
 
 def test_sending_is_stopped_and_resumed_with_a_typed_word_and_a_reason(ledger: Ledger) -> None:

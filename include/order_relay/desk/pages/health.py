@@ -20,6 +20,7 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.operators.activity import OperatorAction
 from order_relay.ledger.operators.completed_checks import BACKUP, RECONCILE, CompletedCheck
 from order_relay.ledger.reporting.run_history import RecordedRun
+from order_relay.pipeline.history.progress import range_text
 from order_relay.pipeline.report.state_advice import WRITE_BACK_STATES
 from order_relay.wiring.actions import RESUME, STOP
 
@@ -29,6 +30,7 @@ ALL = "all pipelines"
 """The choice of the forms that stops or resumes everything."""
 
 RUNS = 5
+HISTORY_IMPORTS = 3
 _LATE_AFTER = timedelta(days=2)
 _ENDLESS_AFTER = timedelta(days=1)
 _URGENCY = ("fail", "warn", "skip", "ok")
@@ -114,6 +116,9 @@ def _health(desk: DeskDeployment, user: Principal, now: datetime) -> dict[str, A
         "sending": [] if switch.everything else [ALL, *(name for name in names if name not in stopped)],
         "history": _stops(ledger, names),
         "runs": [(run, *_outcome(run, now)) for run in ledger.run_history.latest(names, RUNS)],
+        "history_imports": [
+            (one, range_text(one)) for one in ledger.history_imports.latest(names, HISTORY_IMPORTS, counted=False)
+        ],
         "alerts": [alert for alert in ledger.alerts.unresolved() if alert["pipeline"] in {"", *names}],
         "write_back_states": WRITE_BACK_STATES,
         "write_back": ledger.write_back_tasks.unfinished(names),

@@ -59,7 +59,8 @@ class HistorySlice:
 class HistoryProgress:
     """How far an import got. ``counts``: the orders that it read by their present state, each once. Times are in UTC.
 
-    ``current``: the slice that is being imported, or empty.
+    ``current``: the slice that is being imported, or empty. ``read``: orders in the finished slices; neighbouring ones
+    may have some in common.
     """
 
     id: int
@@ -72,6 +73,7 @@ class HistoryProgress:
     slices: int
     done: int
     current: str
+    read: int
     counts: Mapping[str, int]
 
     @property
@@ -182,8 +184,13 @@ class HistoryImports(Repository):
         return _progress(tx, row)
 
     @reads
-    def latest(self, tx: Transaction, names: Sequence[str], most: int = 20) -> list[HistoryProgress]:
-        """The newest imports of these pipelines, at most ``most`` of each, newest first."""
+    def latest(
+        self, tx: Transaction, names: Sequence[str], most: int = 20, *, counted: bool = True
+    ) -> list[HistoryProgress]:
+        """The newest imports of these pipelines, at most ``most`` of each, newest first.
+
+        ``counted=False``: without ``counts``, which cost more the more orders there are.
+        """
         rows = [
             row
             for name in names
@@ -194,7 +201,7 @@ class HistoryImports(Repository):
                 .limit(most)
             )
         ]
-        return [_progress(tx, row) for row in sorted(rows, key=lambda row: row.id, reverse=True)]
+        return [_progress(tx, row, counted=counted) for row in sorted(rows, key=lambda row: row.id, reverse=True)]
 
 
 _COUNTS = (
@@ -250,16 +257,14 @@ def _slice(row: Any, **changes: Any) -> HistorySlice:
     return HistorySlice(**{**values, **changes})
 
 
-def _progress(tx: Transaction, row: Any) -> HistoryProgress:
+def _progress(tx: Transaction, row: Any, *, counted: bool = True) -> HistoryProgress:
     slices = tx.run(
-        sa.select(history_slice.c.name, history_slice.c.state)
+        sa.select(history_slice.c.name, history_slice.c.state, history_slice.c.orders)
         .where(history_slice.c.import_id == row.id)
         .order_by(history_slice.c.number)
     ).all()
-    counts = {
-        EARLIER if found.before else str(found.state): int(found.orders)
-        for found in tx.run(_COUNTS, {"number": row.id, "began": row.began_at})
-    }
+    rows = tx.run(_COUNTS, {"number": row.id, "began": row.began_at}) if counted else ()
+    counts = {EARLIER if found.before else str(found.state): int(found.orders) for found in rows}
     return HistoryProgress(
         row.id,
         row.pipeline,
@@ -271,5 +276,6 @@ def _progress(tx: Transaction, row: Any) -> HistoryProgress:
         len(slices),
         sum(one.state == DONE for one in slices),
         next((one.name for one in slices if one.state == RUNNING), ""),
+        sum(one.orders for one in slices),
         counts,
     )
