@@ -1333,4 +1333,29 @@ BREAKAGES: tuple[Breakage, ...] = (
             "tests/unit/orders/payload/test_fulfilment_status.py::test_customers_of_a_history_import_get_no_mail_unless_both_settings_say_so",
         ),
     ),
+    Breakage(
+        "a notification that arrives while its order is asked about is lost",
+        "ledger/oms/oms_statuses.py",
+        "    due = now if notified else None if finished else ",
+        "    due = None if finished or notified else ",
+        (
+            "tests/integration/ledger/oms/test_oms_statuses.py::test_a_notification_while_the_order_is_asked_about_is_not_lost",
+        ),
+    ),
+    Breakage(
+        "the status of another order is recorded",
+        "vendors/shopatron/status/order_status.py",
+        'if read_number_id(document.get("orderID")) != oms_id or other_key or self._is_foreign(document):',
+        "if self._is_foreign(document):",
+        ("tests/vendors/shopatron/test_order_status.py::test_an_unreadable_answer_is_no_status",),
+    ),
+    Breakage(
+        "an order is finished before its parcels are known",
+        "vendors/shopatron/status/order_status.py",
+        "return OmsOrder(word, reading, cancelled, incomplete=True)",
+        "return OmsOrder(word, reading, cancelled)",
+        (
+            "tests/vendors/shopatron/test_order_status.py::test_an_unusable_list_of_shipments_changes_nothing_but_is_asked_for_again",
+        ),
+    ),
 )

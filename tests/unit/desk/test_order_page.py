@@ -22,6 +22,7 @@ from order_relay.ledger import AttemptResult, Ledger, ReadyPayload
 from order_relay.ledger.schema.status_tables import status_account, status_event, status_order
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.schema.write_back_tables import feedback
+from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.json_text import encode
 from order_relay.orders.messages import SendOutcome, SendResult
@@ -453,3 +454,19 @@ def test_actions_need_an_order_of_the_users_pipelines(relay: Relay) -> None:
             answer = browser.post(f"/orders/{number}/{action}", data={**given, "days": "1"})
             assert answer.status_code == 404, action
     assert relay.ledger.activity.of_submission(number) == []
+
+
+def test_what_became_of_it_at_the_oms(relay: Relay) -> None:
+    number = imported(relay, plain_orders(1)[0])
+    assert "Status at the OMS" not in words(page(relay, number))
+    relay.ledger.oms_questions.enrol(PIPELINE, first_days=1)
+    assert "Status at the OMS No answer yet." in words(page(relay, number))
+    answer = OmsOrder("<b>READY", OmsReading.PARTLY_CANCELLED, (ShippedLine(2, item_number="A-1"),))
+    relay.ledger.oms_statuses.record(relay.ctx, {number: answer}, AskingPace(), datetime.now(UTC))
+    relay.ledger.oms_statuses.record_unanswered({number: "HTTP 404"}, AskingPace())
+    shown = words(page(relay, number))
+    assert "partly cancelled since" in shown
+    assert "the OMS says <b>READY" in shown
+    assert "Cancelled: 2 × A-1" in shown
+    assert "No readable answer to the last question: HTTP 404" in shown
+    assert "OMS status <b>READY: partly cancelled, 2 units cancelled" in shown, "in the history"

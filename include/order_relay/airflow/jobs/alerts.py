@@ -23,6 +23,7 @@ from order_relay.ledger.reporting.trends import time_within
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.states import OPEN, State
 from order_relay.ledger.write_back.cancellations import TAKE_OVER
+from order_relay.orders.fulfilment.oms_order import OmsReading
 from order_relay.pipeline.alerts import digest, rules
 from order_relay.pipeline.alerts.fulfilment_rules import unmatched_shipments
 from order_relay.pipeline.alerts.kinds import MAX_LINES, PIPELINE_KINDS, RUN_KINDS, STOP_VALUE, UNMATCHED_SHIPMENTS
@@ -79,6 +80,8 @@ def _check_pipeline(
         stopped=switch.stops(name),
     )
     _record_gauges(ledger, facts, states, lasting)
+    if settings.oms_status.enabled:
+        _record_oms_gauges(ledger, facts)
     return rules.check_pipeline(facts, settings)
 
 
@@ -117,6 +120,14 @@ def _record_gauges(
         for one in ledger.write_back_tasks.unfinished([facts.pipeline])
     }
     recording.write_back_watched(facts.pipeline, {**none, **open_steps})
+
+
+def _record_oms_gauges(ledger: Ledger, facts: rules.PipelineFacts) -> None:
+    """The metrics of orders that the OMS is asked about. A number that ended is recorded as 0."""
+    counts = ledger.oms_status_counts
+    due_at = counts.oldest_due(facts.pipeline)
+    orders = {**dict.fromkeys(("", *OmsReading), 0), **counts.open_counts(facts.pipeline)}
+    recording.oms_statuses_watched(facts.pipeline, orders, (facts.now - due_at).total_seconds() if due_at else 0.0)
 
 
 def summarize() -> dict[str, Any]:

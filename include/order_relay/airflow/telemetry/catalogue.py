@@ -124,6 +124,18 @@ WRITE_BACK_OLDEST = Metric(
     ("pipeline", "step", "state"),
     "Time since the last try of the step that has waited longest, by step and state; 0 if there is none.",
 )
+OMS_STATUS = Metric(
+    "order_relay.oms_status.orders",
+    MetricType.GAUGE,
+    ("pipeline", "reading"),
+    "Imported orders that the OMS is still asked about, by our reading of their status; `none`: no answer yet.",
+)
+OMS_STATUS_DUE = Metric(
+    "order_relay.oms_status.oldest_due_seconds",
+    MetricType.GAUGE,
+    ("pipeline",),
+    "How long the longest waiting question to the OMS has been due; 0 if none is.",
+)
 ALERTS = Metric("order_relay.alerts.open", MetricType.GAUGE, ("pipeline", "kind"), "Alerts whose cause lasts, by kind.")
 ALERTS_DELIVERED = Metric(
     "order_relay.told", MetricType.COUNTER, ("pipeline", "kind"), "Alerts that were delivered, by kind."

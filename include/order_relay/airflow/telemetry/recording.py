@@ -98,6 +98,14 @@ def write_back_watched(pipeline: str, steps: Mapping[tuple[str, str], tuple[int,
         _gauge(catalogue.WRITE_BACK_OLDEST, age, tags)
 
 
+def oms_statuses_watched(pipeline: str, orders: Mapping[str, int], due_s: float) -> None:
+    """Record the orders that are still asked about at the OMS, by reading, and since when (seconds) the oldest question
+    is due."""
+    for reading, number in orders.items():
+        _gauge(catalogue.OMS_STATUS, number, {"pipeline": pipeline, "reading": reading or "none"})
+    _gauge(catalogue.OMS_STATUS_DUE, due_s, {"pipeline": pipeline})
+
+
 def engine_measured(pipeline: str, found: Measurements) -> None:
     """Record what the engine measured while a task worked on a pipeline."""
     if found.leases_expired:

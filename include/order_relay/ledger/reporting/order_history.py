@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from order_relay.ledger.fulfilment.status_merge import parcels_of
+from order_relay.ledger.oms.oms_statuses import status_of
 from order_relay.ledger.reporting.order_records import (
     ActionEntry,
     AttentionEntry,
@@ -82,6 +83,7 @@ class OrderHistories(Repository):
             unread=_unread(tx, order),
             attention=_attention(tx, number),
             runs=_runs(tx, order.pipeline, {one.run for part in (events, attempts, lookups) for one in part.rows}),
+            oms=status_of(tx, number),
         )
 
     @reads

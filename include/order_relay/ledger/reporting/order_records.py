@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from order_relay.ledger.oms.oms_statuses import OmsStatus
 from order_relay.ledger.operators.shown import shown_revision
 from order_relay.ledger.schema.states import State
 from order_relay.orders.notes import OrderNote
@@ -264,7 +265,8 @@ class OrderHistory:
     """One submission and the newest rows of every other table about it.
 
     ``checked_at``: when it last passed validation. ``refusals``: those of the latest validation.
-    ``runs``: which of the runs that are named here are runs of the order's pipeline.
+    ``runs``: which of the runs that are named here are runs of the order's pipeline. ``oms``: what became of it at its
+    destination.
     """
 
     order: OrderFacts
@@ -282,6 +284,7 @@ class OrderHistory:
     unread: UnreadEntry | None
     attention: AttentionEntry | None
     runs: frozenset[str]
+    oms: OmsStatus | None = None
 
 
 @dataclass(frozen=True)

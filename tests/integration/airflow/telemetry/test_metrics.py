@@ -117,6 +117,7 @@ def record_everything() -> None:
         stopped=True,
     )
     recording.write_back_watched("p", {("shipped", "failed"): (2, 90.0)})
+    recording.oms_statuses_watched("p", {"": 3, "open": 2}, 60.0)
     recording.alert_delivered("p", "stuck")
     measurements.throttled("OMS", with_time=True)
     measurements.paused("OMS", 1.5)
