@@ -217,6 +217,28 @@ async def test_the_status_is_the_one_that_was_sent(company: Company, sent_as: st
     assert [e.text for e in checked((await company.get()).content).iterfind("Order/OrderStatus")] == [word]
 
 
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({}, ["cancelled", "paid", "cancelled"]),
+        ({"shop_cancellations": "offer"}, ["paid", "paid", "cancelled"]),
+        ({"words": '{"cancelled": "voided"}'}, ["voided", "paid", "voided"]),
+    ],
+)
+async def test_an_order_that_the_shop_cancelled_is_not_offered_until_an_operator_decides(
+    company: Company, extra: dict[str, str], words: list[str]
+) -> None:
+    company.extra.update(extra)
+    company.relay.imported(*plain_orders(3))
+    ledger = company.relay.ledger
+    source_ids = [str(order["id"]) for order in plain_orders(3)]
+    ledger.cancellations.record(company.relay.ctx, source_ids)
+    tasks = {row["source_id"]: {row["id"]: row["revision"]} for row in ledger.cancellations.unsettled()}
+    for source_id, choice in ((source_ids[1], "keep"), (source_ids[2], "cancelled")):
+        ledger.cancellations.decide(tasks[source_id], choice, "by phone", "ann")
+    assert [e.text for e in checked((await company.get()).content).iterfind("Order/OrderStatus")] == words
+
+
 async def test_the_total_is_the_one_that_was_sent(company: Company, monkeypatch: Any) -> None:
     company.relay.imported(*(orders := plain_orders(1)))
     read = OrderArchive.read
