@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,7 +16,8 @@ from order_relay.orders.review.choices import AT_OMS, KEEP, REINSTATED
 
 _FAILED = ("pipeline", "order_number", "step", "tries", "at", "message")
 _COUNTS = ("pipeline", "step", "state", "number", "oldest")
-_CANCELLED = ("pipeline", "order_number", "oms_id", "source_cancelled_at", "source_reinstated_at", "shipped")
+_REINSTATED: Final = "source_reinstated_at"
+_CANCELLED: Final = ("pipeline", "order_number", "oms_id", "source_cancelled_at", _REINSTATED, "shipped")
 _CHOICES = {AT_OMS: "recorded as cancelled in the OMS", KEEP: "is shipped anyway", REINSTATED: "reinstated"}
 
 Pipeline = Annotated[str | None, typer.Option(help="Only this pipeline.")]
@@ -80,7 +81,8 @@ def cancelled(
     with open_actions() as (_, ledger, actions):
         rows = ledger.cancellations.unsettled(pipeline)
         if not given:
-            _print_rows("orders cancelled by the shop after the import", _CANCELLED, rows, as_json=as_json)
+            columns = [one for one in _CANCELLED if one != _REINSTATED or any(row[_REINSTATED] for row in rows)]
+            _print_rows("orders cancelled by the shop after the import", columns, rows, as_json=as_json)
             return
         [(choice, number)] = given
         name, why = actor_name(who), require_reason(reason)

@@ -121,12 +121,18 @@ def test_a_wrong_number_or_conflicting_options_change_nothing(ledger: Ledger, ar
 def test_a_cancellation_is_listed_and_settled(ledger: Ledger, option: str, marked: bool) -> None:
     [row] = as_json("cancelled")["rows"]
     assert (row["order_number"], row["oms_id"]) == ("N-2", "902")
-    assert "N-2" in call("cancelled").output
+    assert "N-2" in (text := call("cancelled").output)
+    assert max(map(len, text.splitlines())) <= 80
     as_json("cancelled", option, "2", "--reason", "by phone", "--who", "tester")
     assert as_json("cancelled")["rows"] == []
     life = ledger.queries.find("N-2")[0]
     assert (life["source_cancelled_at"] is not None) is marked
     assert any("by phone" in event["why"] and event["who"] == "tester" for event in life["events"])
+
+
+def test_a_cancellation_that_the_shop_took_back_is_shown(ledger: Ledger) -> None:
+    ledger.cancellations.reinstate(CTX, ["2"], datetime.now(UTC))
+    assert "source_reinstated_at" in call("cancelled").output
 
 
 def test_an_unread_order_shows_the_cause_and_its_next_read(ledger: Ledger) -> None:
