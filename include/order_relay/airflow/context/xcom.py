@@ -44,7 +44,10 @@ def stage_times(context: Context) -> list[StageTime]:
     """Duration of each stage that ran. Concurrent chunks count from the first start to the last end."""
     ti = context["ti"]
     found_times = []
-    for name in (*UNMAPPED_STAGES, "load", "acknowledge"):
+    extracted = ti.xcom_pull(task_ids="extract")
+    without_work = isinstance(extracted, Mapping) and not extracted.get("work", 1)
+    # each XCom is a request to the API server; tasks of a run without work have none
+    for name in ("extract", "acknowledge") if without_work else (*UNMAPPED_STAGES, "load", "acknowledge"):
         found = ti.xcom_pull(task_ids=name, key="manifest" if name == "transform" else "return_value")
         parts = [part for part in (found if isinstance(found, list) else [found]) if isinstance(part, Mapping)]
         if parts:
