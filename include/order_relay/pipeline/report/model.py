@@ -54,7 +54,8 @@ class RunReport:
 
     ``shadow``: counts of a shadow run, which sends nothing. ``remarks`` contain the OMS's answers, which may quote an
     order: they belong in the batch store, never in a log. ``causes``: why tasks failed, by task, if known. ``tasks``:
-    what write-back leaves to operators. ``write_back``: its steps that are not done.
+    what write-back leaves to operators. ``write_back``: its steps that are not done. ``oms``: orders that the OMS is
+    still asked about, by our reading of their status (empty: no answer yet).
     """
 
     pipeline: str
@@ -70,6 +71,7 @@ class RunReport:
     warnings: tuple[str, ...] = ()
     shadow: Mapping[str, int] | None = None
     write_back: tuple[WriteBackCount, ...] = ()
+    oms: Mapping[str, int] = field(default_factory=dict)
     tasks: tuple[OverdueOrders, ...] = ()
     remarks: tuple[ImportRemark, ...] = ()
 

@@ -35,6 +35,7 @@ def as_markdown(report: RunReport) -> str:
     lines += _section("Warnings about the source's answers", report.warnings)
     lines += _section("Open tasks with the source", _write_back_tasks(report))
     lines += _section("Updates of the source that are not done", _write_back_steps(report))
+    lines += _section("Not finished at the OMS", _oms_counts(report))
     lines += _section("Notes on orders of this run", (f"`{code}`: {text}" for code, text in _notes(report)))
     lines += _durations(report)
     return "\n".join(lines)
@@ -58,6 +59,7 @@ def as_text(report: RunReport) -> str:
     lines += [f"warning: {warning}" for warning in report.warnings]
     lines += [f"to do: {task}" for task in _write_back_tasks(report)]
     lines += [f"write-back {line}" for line in _write_back_steps(report)]
+    lines += [f"at the OMS {line}" for line in _oms_counts(report)]
     lines += [f"note {code}: {text}" for code, text in _notes(report)]
     lines += [f"{stage.name}: {stage.seconds:.1f} s, {stage.records} records" for stage in report.stages]
     lines.append(_waiting(whole))
@@ -143,6 +145,13 @@ def _write_back_steps(report: RunReport) -> list[str]:
         f"{one.step}: {one.number} {WRITE_BACK_STATES.get(one.state, one.state)}, the oldest since "
         f"{format_time(one.oldest)}"
         for one in report.write_back
+    ]
+
+
+def _oms_counts(report: RunReport) -> list[str]:
+    """Imported orders that the OMS is still asked about, by status."""
+    return [
+        f"{reading.replace('_', ' ') or 'no answer yet'}: {number}" for reading, number in sorted(report.oms.items())
     ]
 
 

@@ -90,6 +90,7 @@ def write_report(
         shadow=shadow,
         tasks=tuple(ledger.write_back_tasks.pending(ctx.pipeline)),
         write_back=tuple(ledger.write_back_tasks.unfinished([ctx.pipeline])),
+        oms=ledger.oms_status_counts.open_counts(ctx.pipeline),
         remarks=tuple(
             ImportRemark(*row) for row in ledger.accounting.imported_with_remarks(ctx.pipeline, ctx.run, MAX_REMARKS)
         ),

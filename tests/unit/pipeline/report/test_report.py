@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -25,11 +27,16 @@ CTX = RunContext("demo", "manual__1")
 class FakeLedger:
     """A ledger with the given counts."""
 
-    accounting = write_back_tasks = property(lambda self: self)
+    accounting = write_back_tasks = oms_status_counts = property(lambda self: self)
+
+    oms: Mapping[str, int] = MappingProxyType({})
 
     tasks: tuple[OverdueOrders, ...] = ()
 
     steps: tuple[WriteBackCount, ...] = ()
+
+    def open_counts(self, _pipeline):
+        return self.oms
 
     def pending(self, _pipeline):
         return self.tasks
@@ -125,6 +132,15 @@ def test_what_write_back_leaves_to_operators_is_a_section_with_the_commands(stor
         in text
     )
     assert "Open tasks with the source" not in write(FakeLedger(), store).markdown
+
+
+def test_orders_that_the_oms_has_not_finished_are_counted_by_status(store: BatchStore) -> None:
+    ledger = FakeLedger()
+    ledger.oms = {"partly_shipped": 2, "": 1}
+    result = write(ledger, store)
+    assert "## Not finished at the OMS\n\n- no answer yet: 1\n- partly shipped: 2" in result.markdown
+    assert "at the OMS partly shipped: 2" in result.text
+    assert "Not finished at the OMS" not in write(FakeLedger(), store).markdown
 
 
 def test_a_quiet_ledger_waits_for_nothing(store: BatchStore) -> None:
