@@ -38,6 +38,8 @@ from order_relay.pipeline.settings.sections import RetentionSettings
 NAME = "supercat_to_shopatron"
 EARLIER = "0021"
 _TAKE_BACK = (
+    "DROP TABLE oms_status",
+    "ALTER TABLE pipeline DROP COLUMN oms_to",
     "DROP TABLE correction",
     "DROP TABLE saved_view",
     "DROP TABLE code_table_row",
@@ -50,7 +52,7 @@ _TAKE_BACK = (
     "ALTER TABLE order_count DROP COLUMN hour",
     f"UPDATE order_relay_revision SET version_num = '{EARLIER}'",
 )
-"""From revision 0025 to ``EARLIER``, so that migrations can be measured."""
+"""From revision 0026 to ``EARLIER``, so that migrations can be measured."""
 
 
 def retention(url: str, folder: Path, *, dry_run: bool) -> object:

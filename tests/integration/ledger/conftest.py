@@ -15,10 +15,12 @@ from order_relay.ledger import AttemptResult, BatchInfo, Claim, Ledger, LookupFi
 from order_relay.ledger.schema.records import LookupResult
 from order_relay.orders.messages import RunContext, SendOutcome, SendResult, VersionPolicies
 from tests.support.offers import offer
+from tests.support.query_plans import statements_read_no_past
 
 PIPELINE = "shop_to_oms"
 SOURCE, DESTINATION = "source:https://shop.example/a", "oms:https://oms.example/1"
 _ids = itertools.count(100)
+__all__ = ["statements_read_no_past"]  # a fixture of all tests here
 
 
 class LedgerDriver:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.predicates import of_pipeline
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import event, submission
 from order_relay.ledger.store.column_types import among
@@ -36,9 +37,7 @@ class PreflightChecks(Repository):
     def mark_verified(self, tx: Transaction, ctx: RunContext, ids: Iterable[int]) -> None:
         """Record that these were looked up and are absent at the destination: they may be sent."""
         tx.run(
-            submission.update()
-            .where(among(submission.c.id, "ids"), submission.c.pipeline == ctx.pipeline)
-            .values(proven=True),
+            submission.update().where(among(submission.c.id, "ids"), of_pipeline(ctx.pipeline)).values(proven=True),
             {"ids": list(ids)},
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.ledger.fulfilment.feed_ids import feed_key, matches
+from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE, of_any_pipeline
 from order_relay.ledger.schema.records import WorkItem
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import pipeline, submission
@@ -173,12 +174,14 @@ def indexed(column: sa.ColumnElement[Any], pipelines: Collection[str] | None = N
         return sa.and_(submission.c.destination.in_(sa.select(pipeline.c.destination_account)), _of(pipelines))
     if column is submission.c.oms_id:
         return _of(pipelines)
-    names = sa.select(pipeline.c.name)
-    return submission.c.pipeline.in_(names) if pipelines is None else _of(pipelines)
+    if pipelines is None:
+        return IN_ANY_PIPELINE
+    return submission.c.pipeline.in_(sorted(pipelines))
 
 
 def _of(pipelines: Collection[str] | None) -> sa.ColumnElement[bool]:
-    return sa.true() if pipelines is None else submission.c.pipeline.in_(sorted(pipelines))
+    """The submissions of ``pipelines``, by another index than that of the pipeline."""
+    return sa.true() if pipelines is None else of_any_pipeline(pipelines)
 
 
 def _preferred(rows: Sequence[Any]) -> list[int]:

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from order_relay.errors import IllegalTransitionError
 from order_relay.ledger.fulfilment.status_history import add_orders
 from order_relay.ledger.fulfilment.status_merge import parcels_of
+from order_relay.ledger.schema.predicates import of_any_pipeline, unindexed
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.status_tables import status_account, status_event, status_order
-from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.schema.tables import pipeline, submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
@@ -60,12 +61,12 @@ class Statuses(Repository):
         reported gets a row, so that it is requested by id.
         """
         column = submission.c[ours.column]
-        mine = submission.c.pipeline.in_(ours.pipelines)
+        mine = sa.or_(*(_of(tx, name, ours.column) for name in ours.pipelines))
         query = (
             sa.select(status_order.c.order_number, submission.c.id, submission.c.state, submission.c.cancelled_at)
             .join(submission, column == status_order.c.order_number)
             .where(
-                status_order.c.account == account,
+                unindexed(status_order.c.account) == account,
                 status_order.c.submission_id.is_(None),
                 mine,
                 submission.c.state.not_in([State.SUPERSEDED, State.DISCARDED]),
@@ -91,10 +92,10 @@ class Statuses(Repository):
             sa.select(status_order)
             .where(
                 status_order.c.account == account,
-                status_order.c.followed.is_(False),
+                status_order.c.followed == sa.false(),
                 status_order.c.submission_id.is_not(None),
             )
-            .order_by(status_order.c.order_number)
+            .order_by(unindexed(status_order.c.order_number))  # by the index of what is due, not by number
             .limit(limit)
         )
         return [
@@ -168,14 +169,28 @@ def _unambiguous(rows: Sequence[Any]) -> int | None:
     return int(found[0].id) if len(found) == 1 else None
 
 
+def _of(tx: Transaction, name: str, column: str) -> sa.ColumnElement[bool]:
+    """The submissions of a pipeline, by expressions of the other table: SQLite would begin with all orders of it."""
+    found = [submission.c.pipeline == sa.func.coalesce(name, status_order.c.account)]
+    if column == submission.c.destination_key.name:  # unique per destination, and set only with one
+        account = sa.select(pipeline.c.destination_account).where(pipeline.c.name == name)
+        there = tx.run(account).scalar() or ""
+        found.append(submission.c.destination == sa.func.coalesce(there, status_order.c.account))
+    return sa.and_(*found)
+
+
 def _expect(tx: Transaction, account: str, ours: OwnOrders, overdue_after_s: float, horizon_s: float) -> int:
     column = submission.c[ours.column]
     known = sa.exists().where(status_order.c.account == account, status_order.c.order_number == column)
     query = (
         sa.select(column, submission.c.id)
         .where(
-            submission.c.pipeline.in_(ours.pipelines),
-            submission.c.state == State.IMPORTED,
+            of_any_pipeline(ours.pipelines),
+            # by the index of what was imported when, not by state
+            submission.c.destination.in_(
+                sa.select(pipeline.c.destination_account).where(pipeline.c.name.in_(ours.pipelines))
+            ),
+            submission.c.state == sa.literal_column("'imported'"),
             submission.c.imported_at <= tx.now - timedelta(seconds=overdue_after_s),
             submission.c.imported_at >= tx.now - timedelta(seconds=horizon_s),
             ~known,

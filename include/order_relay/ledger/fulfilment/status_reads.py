@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from order_relay.backoff import backoff
 from order_relay.ledger.fulfilment import status_refusals
 from order_relay.ledger.fulfilment.status_history import insertion
+from order_relay.ledger.schema.predicates import unindexed
 from order_relay.ledger.schema.status_tables import NOT_SETTLED, status_account, status_file, status_order
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
@@ -46,7 +47,7 @@ class StatusReads(Repository):
         return tx.run(
             status_order.update()
             .where(
-                status_order.c.account == account,
+                unindexed(status_order.c.account) == account,  # else SQLite reads all orders of the account
                 NOT_SETTLED,
                 status_order.c.order_status.in_(sorted(final)),
                 status_order.c.changed_at <= tx.now - timedelta(seconds=after_s),
@@ -68,7 +69,7 @@ class StatusReads(Repository):
         query = (
             sa.select(status_order.c.order_number)
             .where(
-                status_order.c.account == account,
+                unindexed(status_order.c.account) == account,  # else SQLite reads all orders of the account
                 NOT_SETTLED,
                 status_order.c.doubtful | silent | status_order.c.seen_at.is_(None),
                 status_order.c.read_after.is_(None) | (status_order.c.read_after <= tx.now),

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from order_relay.ledger.schema.predicates import of_pipeline
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import pipeline, submission
 from order_relay.ledger.store.column_types import among
@@ -55,8 +56,12 @@ class Reconciliation(Repository):
             tx.run(
                 sa.select(submission.c.id)
                 .where(
-                    submission.c.pipeline == name,
-                    submission.c.state == State.IMPORTED,
+                    of_pipeline(name),
+                    # by the index of what was imported when, not by state
+                    submission.c.destination.in_(
+                        sa.select(pipeline.c.destination_account).where(pipeline.c.name == name)
+                    ),
+                    submission.c.state == sa.literal_column("'imported'"),
                     submission.c.imported_at >= since,
                     submission.c.imported_at <= until,
                 )

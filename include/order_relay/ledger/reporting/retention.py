@@ -169,8 +169,10 @@ class Retention(Repository):
         tx.run(reasons.where(operator_action.c.at < before).values(why="", details=None), keys)
         corrected = correction.update().where(among(correction.c.submission_id, "ids"), _HAS_CORRECTION)
         tx.run(corrected.values(old=None, new=None, why=""), keys)
-        theirs = sa.exists().where(_quiet(before), status_order.c.followed, among(status_order.c.submission_id, "ids"))
-        tx.run(_WITHOUT_TEXT.where(theirs), keys)
+        described = sa.select(status_order.c.account, status_order.c.order_number).where(
+            _settled_before(before), status_order.c.followed, among(status_order.c.submission_id, "ids")
+        )
+        tx.run(_WITHOUT_TEXT.where(sa.tuple_(status_event.c.account, status_event.c.order_number).in_(described)), keys)
         return len(ids)
 
     @writes
@@ -269,6 +271,13 @@ def _quiet(before: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(
         status_order.c.account == status_event.c.account,
         status_order.c.order_number == status_event.c.order_number,
+        _settled_before(before),
+    )
+
+
+def _settled_before(before: datetime) -> sa.ColumnElement[bool]:
+    """The order at its service has not changed since ``before`` and has no open question."""
+    return sa.and_(
         sa.func.coalesce(status_order.c.changed_at, status_order.c.seen_at) < before,
         ~status_order.c.doubtful,
         status_order.c.asks == "",

@@ -90,6 +90,7 @@ class SourceHolds(Repository):
             )
             .where(
                 submission.c.pipeline == name,
+                submission.c.state.in_([State.WAITING, State.QUARANTINED, State.REJECTED]),
                 sa.or_(_WAITS, _REFUSED),
                 ~submission.c.source_id.startswith(HASHED_ID_PREFIX),
                 sa.case((not_read, unread.c.due_at <= tx.now), else_=sa.or_(waits, refused)),

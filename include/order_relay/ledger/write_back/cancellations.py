@@ -129,7 +129,10 @@ def _rows_of(
 ) -> list[Any]:
     """The submissions with these source ids that meet a condition, locked."""
     query = sa.select(submission.c.id).where(
-        submission.c.pipeline == ctx.pipeline, among(submission.c.source_id, "keys"), condition
+        # the condition as an expression: SQLite would read all imported orders by their state
+        submission.c.pipeline == ctx.pipeline,
+        among(submission.c.source_id, "keys"),
+        sa.case((condition, 1), else_=0) == 1,
     )
     ids = tx.run(query, {"keys": sorted(set(source_ids))}).scalars().all()
     return lock(tx, ids, *_MARKS, "reason", "due_at", "sent_as", "history")
