@@ -63,7 +63,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = [name for name in FAULTS if not options.only or any(part in name for part in options.only)]
     end = time.monotonic() + options.minutes * 60
-    with company(fresh_home(".cluster"), pgbouncer=options.pgbouncer) as made:  # its logs are kept
+    with company(fresh_home("build/prove"), pgbouncer=options.pgbouncer) as made:  # its logs are kept
         trials: list[Trial] = []
         problems: list[str] = []
         try:
