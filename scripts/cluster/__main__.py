@@ -64,10 +64,12 @@ Ctrl-C stops everything.
 
 
 def _watch(cluster: RunningCluster) -> int:
-    """Wait for Ctrl-C; fails if a process stopped unexpectedly."""
+    """Wait for Ctrl-C; fails if a server stopped unexpectedly."""
     try:
         while True:
-            cluster.check_alive()
+            cluster.check_alive(servers_only=True)
+            for name in cluster.restart_ended():
+                _say(f"{name} ended and is started again; see {cluster.home.name}/{name}.log")
             time.sleep(1)
     except KeyboardInterrupt:
         _say("\nStopping ...")

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -85,9 +86,17 @@ class RunningCluster:
     redis: Redis
     store: ObjectStore
     services: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, repr=False)
+    _killed: set[str] = field(default_factory=set, repr=False)
+    _guard: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def start(self, name: str) -> None:
         """Start one of ``compose.AIRFLOW`` or ``WORKERS``."""
+        with self._guard:
+            self._killed.discard(name)
+            (self.home / f"{name}.pid").unlink(missing_ok=True)
+            self._start(name)
+
+    def _start(self, name: str) -> None:
         service = "airflow-worker" if name in WORKERS else name
         command = [str(python_of_cluster()), "-m", "airflow", *compose.command(service)]
         if name in WORKERS:  # they share a machine: names of their own, and logs are read from the disk
@@ -98,15 +107,30 @@ class RunningCluster:
             )
 
     def kill(self, name: str) -> int:
-        """SIGKILL to a service and everything that it started, as if its machine were gone; returns their number."""
-        process = psutil.Process(self.services[name].pid)
-        group = [*process.children(recursive=True), process]
-        for one in group:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
-        self.services[name].wait()
-        (self.home / f"{name}.pid").unlink(missing_ok=True)
-        return len(group)
+        """SIGKILL to a service and everything that it started, as if its machine were gone; it is down until ``start``.
+
+        Returns the number of processes.
+        """
+        with self._guard:
+            self._killed.add(name)
+            process = psutil.Process(self.services[name].pid)
+            group = [*process.children(recursive=True), process]
+            for one in group:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            self.services[name].wait()
+            return len(group)
+
+    def restart_ended(self) -> list[str]:
+        """Start services again that have ended by themselves, as ``restart: unless-stopped`` does; returns their names.
+
+        Airflow's scheduler, DAG processor and triggerer end when they lose their database.
+        """
+        with self._guard:
+            ended = [name for name, one in self.services.items() if name not in self._killed and one.poll() is not None]
+            for name in ended:
+                self.start(name)
+            return ended
 
     def busy(self, name: str) -> bool:
         """Whether a worker runs a task: a child of one of its pool's processes."""
@@ -114,9 +138,10 @@ class RunningCluster:
             return any(child.children() for child in psutil.Process(self.services[name].pid).children())
         return False
 
-    def check_alive(self) -> None:
+    def check_alive(self, *, servers_only: bool = False) -> None:
         """Raise ``CommandError`` if a service or a server has ended."""
-        ended = [name for name, process in self.services.items() if process.poll() is not None]
+        services = {} if servers_only else self.services
+        ended = [name for name, process in services.items() if process.poll() is not None]
         ended += [server.name for server in (self.postgres, self.redis, self.store) if not server.alive()]
         if ended:
             raise CommandError(f"{', '.join(ended)} stopped unexpectedly; see the logs in {self.home}")

@@ -12,12 +12,13 @@ import argparse
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.cluster import running_cluster
+from cluster.cluster import RunningCluster, running_cluster
 from local_airflow import CommandError, fresh_home, live_files, vendor_connections
 
 from order_relay_sandbox.serving import serve_in_thread
@@ -47,10 +48,30 @@ def company(home: Path, *, pgbouncer: bool) -> Iterator[Company]:
             runs = Runs(airflow, PIPELINE)
             plain = (made.order for made in orders(4_000, 3) if made.kind == "plain")
             made = Company(cluster, sandbox, airflow, runs, plain)
-            runs.unpause()
-            until(lambda: runs.all("scheduled"), "the scheduled run")
-            made.settle()
-            yield made
+            with restarting(cluster):
+                runs.unpause()
+                until(lambda: runs.all("scheduled"), "the scheduled run")
+                made.settle()
+                yield made
+
+
+@contextmanager
+def restarting(cluster: RunningCluster) -> Iterator[None]:
+    """Start services again that end by themselves."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(1):
+            for name in cluster.restart_ended():
+                _note(f"{name} ended and is started again")
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def main() -> int:
