@@ -21,6 +21,9 @@ The setting `reconcile: days` is the number of days compared (7 by default).
 Differences raise an alert, once as long as they stay the same. If others import into the same account,
 `reconcile: alert_unknown: false` keeps unknown orders in the report only.
 
+With `reconcile: source_days`, orders at the source that were never received are reported as well, where the source can
+list its past (SuperCat, unverified). They are counted as `source_unseen`.
+
 **What cannot be known is stated**, and nothing is reported as missing then: a connection with `search_by: none`, or a
 search that fails, ignores its parameters, shifts while it is read, or omits external ids.
 

@@ -49,6 +49,15 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class PastReader(Protocol):
+    """A source that is not queried by time, but may also list the orders of the past, acknowledged or not."""
+
+    def past_orders(self) -> Source | None:
+        """The same account as a source that is queried by time and acknowledges nothing; ``None`` if its connection
+        does not switch that on."""
+
+
+@runtime_checkable
 class FeedbackTaker(Protocol):
     """A source that takes feedback about its orders. Every call may be repeated.
 

@@ -86,12 +86,15 @@ class PipelineRun:
             self.ctx.pipeline, wiring.source, self.ledger, wiring.settings.reading, datetime.now(UTC)
         )
 
-    def extract(self, plan: FetchPlan | None = None) -> Manifest:
-        """Fetch, archive and receive the orders of ``plan`` (default: of an ordinary run)."""
+    def extract(self, plan: FetchPlan | None = None, source: Source | None = None) -> Manifest:
+        """Fetch, archive and receive the orders of ``plan`` (default: of an ordinary run).
+
+        ``source``: another way to read the pipeline's account.
+        """
         wiring = self.wiring
         return extract(
             self.ctx,
-            wiring.source,
+            source or wiring.source,
             self.ledger,
             wiring.store,
             plan or self.plan_new_orders(),

@@ -6,7 +6,7 @@ A vendor is a folder, ``vendors/NAME/``, with a declaration in its ``vendor.py``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.operators.code_tables import CodeTableRow
 from order_relay.orders.identity.source_identity import IdentityPaths
 from order_relay.orders.payload.transformer import Transformer
-from order_relay.pipeline.ports import Destination, FeedbackTaker, Source
+from order_relay.pipeline.ports import Destination, FeedbackTaker, PastReader, Source
 from order_relay.pipeline.runs import dry_run as dry_run_module
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
 from order_relay.pipeline.settings.sections import VendorAccount
@@ -79,6 +79,22 @@ class Wiring(WiredParts):
         """The source account. Raises ``ConfigurationError`` that names connection and field."""
         made: Source = self._account("source")
         return ReadOnlySource(made) if self.dry_run else made
+
+    @contextmanager
+    def past_source(self) -> Iterator[Source]:
+        """The orders of the source's past, which acknowledges nothing; closed at the end.
+
+        Raises ``ConfigurationError`` if the source has no such list, or its connection does not switch it on.
+        """
+        account = self._account("source")
+        found = account.past_orders() if isinstance(account, PastReader) else None
+        if found is None:
+            raise ConfigurationError(
+                f"{self.name}: reading.backfill_from_source and reconcile.source_days need a source that can list its "
+                f"past; see the field 'download' of the connection {self.settings.source.connection!r}"
+            )
+        with closing(found):
+            yield found
 
     @property
     def write_back_source(self) -> FeedbackTaker:

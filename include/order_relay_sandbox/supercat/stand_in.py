@@ -1,4 +1,4 @@
-"""SuperCat's routes: GET and POST of new_orders, and the download of a single order."""
+"""SuperCat's routes: GET and POST of new_orders, and the downloads of a single order and of an interval."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from order_relay_sandbox.audit import Audit
 from order_relay_sandbox.faults import Rule
 from order_relay_sandbox.gate import basic_matches
 from order_relay_sandbox.stand_in import Option, RawOrder, Route, StandIn
-from order_relay_sandbox.supercat import envelope, generator
+from order_relay_sandbox.supercat import download, envelope, generator
 from order_relay_sandbox.supercat.store import OrderStore, rendered
-from order_relay_sandbox.supercat.switches import ENVELOPE_FAULTS, SuperCatSwitches
+from order_relay_sandbox.supercat.switches import DOWNLOAD_FAULTS, ENVELOPE_FAULTS, SuperCatSwitches
 
 NAME = "supercat"
 
@@ -67,6 +67,7 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
             Route("GET", "/{org}/ext/v2/orders/new_orders", "list", "list_orders"),
             Route("POST", "/{org}/ext/v2/orders/new_orders", "acknowledge"),
             Route("GET", r"/{org}/ext/v2/orders/{id:[0-9]+}.json", "detail", "single"),
+            Route("GET", "/{org}/orders.json", "download"),
         ]
 
     def connection(self, url: str) -> dict[str, Any]:
@@ -129,6 +130,29 @@ class SuperCatVendor(StandIn[SuperCatSwitches]):
         normal = web.Response(body=body, content_type="application/json")
         rule = self.rules.pick("single", held.offer.number)
         return normal if rule is None else await self.give(request, rule, normal)
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        """GET: the orders submitted in an interval, received or not. Unverified, like everything of this route."""
+        switches = self.switches
+        header = request.headers.get("Authorization", "")
+        if not basic_matches(header, switches.download_login, switches.download_password):
+            self.audit.login_failures[NAME] += 1
+            return self._unauthorized("HTTP Basic: Access denied.", 401)
+        if request.match_info["org"] != switches.org:
+            return self._unauthorized("You are not authorized for that organization", switches.wrong_org_http)
+        try:
+            start, end = (download.moment(request.query.get(name)) for name in ("submit_from", "submit_to"))
+        except ValueError:
+            return web.json_response({"error": "submit_from and submit_to must be dates"}, status=400)
+        held = self.store.submitted(start, end, received_only=switches.download_lists == "received")
+        orders = [rendered(one.raw, switches) for one in held]
+        as_array = switches.download_as == "array" or (
+            switches.download_as == "asked" and request.query.get("single_document") == "1"
+        )
+        rule = self.rules.pick("download")
+        fault = rule.answer if rule is not None and rule.answer in DOWNLOAD_FAULTS else ""
+        normal = self._compressed(request, download.whole(orders, as_array=as_array, fault=fault))
+        return normal if rule is None or fault else await self.give(request, rule, normal)
 
     def _received(self, number: str) -> dict[str, Any] | None:
         """The response entry for one number; ``None`` omits it."""

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -77,6 +78,14 @@ class OrderStore:
             random.Random(len(held)).shuffle(held)
         return held[: switches.list_at_most] if switches.list_at_most else held
 
+    def submitted(self, start: datetime | None, end: datetime | None, *, received_only: bool) -> list[Held]:
+        """Orders submitted in [start, end], received or not; those without a readable time always."""
+        return [
+            held
+            for held in self._by_identity.values()
+            if (held.offer.acknowledged or not received_only) and _is_between(_submitted_at(held.raw), start, end)
+        ]
+
     def numbered(self, number: str) -> list[Held]:
         """The orders with this order number; several only in some scenarios."""
         return self._by_number.get(number, [])
@@ -84,6 +93,18 @@ class OrderStore:
     def with_id(self, source_id: str) -> Held | None:
         """The order with this numeric id, if any."""
         return self._by_id.get(source_id)
+
+
+def _submitted_at(raw: bytes) -> datetime | None:
+    document = _parsed(raw)
+    try:
+        return datetime.fromisoformat(document["submitted_at"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _is_between(moment: datetime | None, start: datetime | None, end: datetime | None) -> bool:
+    return moment is None or ((start is None or start <= moment) and (end is None or moment <= end))
 
 
 def _parsed(raw: bytes) -> Any:

@@ -30,14 +30,18 @@ ENVELOPE_FAULTS = (
 
 ENTRY_FAULTS = ("refused", "missing")
 
+DOWNLOAD_FAULTS = ("status_error", "truncated", "one_bad_order")
+"""Malformed responses of the order download."""
+
 
 class SuperCatRule(Rule):
-    """``at``: ``list`` (GET), ``acknowledge`` (POST), ``entry`` (one number in a POST), ``single`` (one order)."""
+    """``at``: ``list`` (GET), ``acknowledge`` (POST), ``entry`` (one number in a POST), ``single`` (one order),
+    ``download`` (the orders of an interval)."""
 
-    own_answers = {"list": ENVELOPE_FAULTS, "entry": ENTRY_FAULTS}  # noqa: RUF012 (a declaration)
+    own_answers = {"list": ENVELOPE_FAULTS, "entry": ENTRY_FAULTS, "download": DOWNLOAD_FAULTS}  # noqa: RUF012 (a declaration)
     delayable = ()
 
-    at: Literal["list", "acknowledge", "entry", "single"] = "list"
+    at: Literal["list", "acknowledge", "entry", "single", "download"] = "list"
 
     @model_validator(mode="after")
     def _entry_fits(self) -> Self:
@@ -53,6 +57,10 @@ class SuperCatSwitches(Switches):
     login: str = "demo"
     password: str = "demo-password"  # noqa: S105 (a sandbox's well-known password)
     external_id_prefix: str = ""
+    download_login: str = Field(default="demo-api", description="of the order download, which is unverified")
+    download_password: str = "demo-api-password"  # noqa: S105 (as above)
+    download_as: Literal["asked", "array", "lines"] = "asked"
+    download_lists: Literal["all", "received"] = "all"
 
     partial_acknowledgement_status: Literal["success", "error", "failure"] = "success"
     application_error_http: int = Field(default=200, ge=200, le=599)

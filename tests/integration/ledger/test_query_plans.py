@@ -123,6 +123,7 @@ def _watch(ledger: Ledger, name: str, settings: Any) -> None:
         still_open(ledger, review)
     ledger.shipments.waiting(10)
     ledger.reconciliation.imported_between(name, now - timedelta(days=2), now)
+    ledger.reconciliation.known(name, ["77"], ["N77"])
     ledger.runs.latest()
     _oms_statuses(ledger, name, now)
     _desk(ledger, name, now)

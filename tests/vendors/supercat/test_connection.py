@@ -33,6 +33,10 @@ def test_the_addresses_are_those_of_the_page():
         ({"size_limit_bytes": 5}, "size_limit_bytes"),
         ({"order_limit_bytes": "big"}, "order_limit_bytes"),
         ({"trust_env": "perhaps"}, "trust_env"),
+        ({"download": "csv"}, "download"),
+        ({"download": "stdjson"}, "download_login"),
+        ({"download": "stdjson", "download_login": "api"}, "download_password"),
+        ({"download": "stdjson", "download_login": "a:b", "download_password": "secret"}, "download_login"),
     ],
 )
 def test_a_wrong_field_is_named_and_not_shown(change, field):

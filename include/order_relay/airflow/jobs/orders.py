@@ -21,12 +21,13 @@ from order_relay.airflow.telemetry import lineage, structured_logs
 from order_relay.airflow.telemetry.recording import mode_of, run_done, stage_done
 from order_relay.batches import Manifest
 from order_relay.errors import RunFailedError
-from order_relay.ledger import Ledger, migrate
+from order_relay.ledger import migrate
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.kinds import RUN_KINDS
 from order_relay.pipeline.alerts.rules import invalid_stop_value
 from order_relay.pipeline.alerts.run_rules import check_run
 from order_relay.pipeline.load.stage import LoadOptions
+from order_relay.pipeline.lookup.unseen_orders import UnseenOrders
 from order_relay.pipeline.report import report as report_stage
 from order_relay.pipeline.run import PipelineRun
 from order_relay.pipeline.runs import fetch_plan
@@ -69,11 +70,7 @@ def extract(pipeline: str, context: Context) -> XCom:
             run = PipelineRun(ctx, wiring, ledger)
             run.start(kind, note=note)
             from_archive = request.replay and not wiring.source.windowed
-            manifest = (
-                _replay_archive(ctx, ledger, wiring, request)
-                if from_archive
-                else run.extract(_fetch_plan(run, request))
-            )
+            manifest = _replay_archive(run, wiring, request) if from_archive else run.extract(_fetch_plan(run, request))
             structured_logs.bind_run(pipeline, ctx.run, mode_of(request, shadow=wiring.shadow), manifest.name)
             work = run.has_work(manifest)
             done = {**manifest.as_xcom(), "work": int(work), "shadow": int(wiring.shadow), **clock.seconds()}
@@ -86,11 +83,19 @@ def extract(pipeline: str, context: Context) -> XCom:
     return done
 
 
-def _replay_archive(ctx: RunContext, ledger: Ledger, wiring: Wiring, request: RunRequest) -> Manifest:
+def _replay_archive(run: PipelineRun, wiring: Wiring, request: RunRequest) -> Manifest:
+    """Evaluate archived orders again, and receive orders that only the source has, if that is switched on."""
+    ctx, settings = run.ctx, wiring.settings.reading
     if request.start is None or request.end is None:
         log.warning("this backfill has no interval: nothing is read from the archive")
         return Manifest("replay", ctx.pipeline)
-    return extract_stage.replay_archived(ctx, ledger, wiring.store, request.start, request.end)
+    replayed = extract_stage.replay_archived(ctx, run.ledger, wiring.store, request.start, request.end)
+    if not settings.backfill_from_source:
+        return replayed
+    log.info("%d archived orders are evaluated again; the source is read for others", replayed.records)
+    with wiring.past_source() as source:
+        plan = fetch_plan.plan_interval(request.start, request.end, settings)
+        return run.extract(plan, UnseenOrders(source, run.ledger, ctx.pipeline))
 
 
 def _fetch_plan(run: PipelineRun, request: RunRequest) -> FetchPlan:

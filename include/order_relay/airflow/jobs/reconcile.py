@@ -25,6 +25,7 @@ from order_relay.pipeline.alerts.kinds import list_lines
 from order_relay.pipeline.lookup import diff
 from order_relay.pipeline.lookup.diff import Discrepancy, DiscrepancyKind, ReconciliationReport
 from order_relay.pipeline.lookup.reconcile import reconcile
+from order_relay.pipeline.lookup.unseen_orders import SourceComparison, compare_source
 from order_relay.pipeline.report.report import check_archive, closed_batches
 from order_relay.pipeline.runs.objects import run_prefix, run_slug
 from order_relay.pipeline.settings.pipeline import pipeline_files
@@ -93,12 +94,23 @@ def write_comparison(
     """
     # Another account than the one the orders were sent to would not have them.
     wiring.ledger.runs.bind(wiring.name, *account_names(wiring))
+    source = _compare_source(wiring)
     result = asyncio.run(_reconcile(wiring))
+    result.source = source
     name = f"{run_prefix(RunContext(wiring.name, run))}/reconcile.md"
     wiring.store.write_text(name, diff.as_markdown(result))
     found = {"report": name, **({} if breaches is None else {"breaches": len(breaches)}), **result.counts}
     wiring.ledger.completed_checks.record(RECONCILE, found, wiring.name)
     return result, name
+
+
+def _compare_source(wiring: Wiring) -> SourceComparison | None:
+    """The comparison with the source, if it is switched on. Raises ``ConfigurationError`` if it is not possible."""
+    days = wiring.settings.reconcile.source_days
+    if not days:
+        return None
+    with wiring.past_source() as source:
+        return compare_source(source, wiring.ledger, wiring.name, days=days, now=datetime.now(UTC))
 
 
 async def _reconcile(wiring: Wiring) -> ReconciliationReport:
@@ -111,11 +123,13 @@ async def _reconcile(wiring: Wiring) -> ReconciliationReport:
 
 
 def alerts_for(result: ReconciliationReport, *, alert_unknown: bool) -> list[Alert]:
-    """Alerts: one for the differences, one for orders that could not be compared reliably."""
+    """Alerts: one for the differences, one for orders that could not be compared reliably, one for the source."""
     alerted = [found for found in result.differences if alert_unknown or found.kind is not DiscrepancyKind.UNKNOWN]
     alerts = [_difference_alert(result.pipeline, alerted)] if alerted else []
     if result.unsure or result.unread:
         alerts.append(_not_compared_alert(result))
+    if result.source and result.source.alarming:
+        alerts.append(_unseen_alert(result.pipeline, result.source))
     return alerts
 
 
@@ -129,6 +143,20 @@ def _difference_alert(pipeline: str, found: list[Discrepancy]) -> Alert:
         f"{COMMAND} reconcile --pipeline {pipeline}",
         list_lines(lines, len(lines)),
         size=len(found),
+    )
+
+
+def _unseen_alert(pipeline: str, found: SourceComparison) -> Alert:
+    if found.problem:
+        cause, size = "unread", 0
+    else:
+        cause, size = hashlib.sha256("\n".join(sorted(found.numbers)).encode()).hexdigest()[:16], found.unseen
+    return Alert(
+        ALERT_KIND,
+        f"{ALERT_KIND}:{pipeline}:source:{cause}",
+        f"{pipeline}: {found.verdict} Nothing was imported; see the report: {COMMAND} reconcile --pipeline {pipeline}",
+        list_lines([escape_markdown(number) for number in found.numbers], found.unseen),
+        size=size,
     )
 
 

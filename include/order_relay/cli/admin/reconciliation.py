@@ -16,14 +16,17 @@ from order_relay.errors import OrderRelayError
 if TYPE_CHECKING:
     from order_relay.pipeline.lookup.diff import ReconciliationReport
 
+MAX_SHOWN = 20
+"""Order numbers of the source shown in the terminal; the report has more."""
+
 _COLUMNS = ("difference", "order", "external id", "OMS ids (OMS)", "OMS id (ledger)", "state (ledger)")
 
 
 def reconcile(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
     """Compare imported orders with the OMS. Nothing is changed.
 
-    Pipelines that never ran are skipped. Exit code 1 if ledger and OMS differ, 2 if a pipeline could not be compared;
-    the others are compared anyway.
+    Pipelines that never ran are skipped. Exit code 1 if ledger and OMS differ, or the source lists orders that were
+    never received (`reconcile.source_days`), 2 if a pipeline could not be compared; the others are compared anyway.
     """
     from order_relay.airflow.jobs.reconcile import write_comparison
 
@@ -52,7 +55,7 @@ def reconcile(pipeline: Pipeline = None, as_json: AsJson = False) -> None:
             print_line(f"{name}: not compared: {problem}", "bold red")
     if failed:
         raise typer.Exit(EXIT_USAGE)
-    if any(report.differences for report, _ in results):
+    if any(report.differences or (report.source and report.source.alarming) for report, _ in results):
         raise problem_exit()
 
 
@@ -66,6 +69,10 @@ def _show(report: ReconciliationReport, name: str) -> None:
             _COLUMNS,
             ((one.kind, one.number, one.key, ", ".join(one.there), one.ours, one.state) for one in report.differences),
         )
+    if report.source:
+        print_line(f"source: {report.source.verdict}")
+        for number in report.source.numbers[:MAX_SHOWN]:
+            print_line(f"never received: {number}")
     for line in _open_items(report):
         print_line(f"not compared: {line}")
     print_line(f"{report.imported} imported orders searched, {report.seen} found; report in the batch store: {name}")

@@ -32,6 +32,14 @@ class LedgerOrder:
     submitted_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownOrders:
+    """Those of some source ids and order numbers that a pipeline's ledger has."""
+
+    ids: frozenset[str]
+    numbers: frozenset[str]
+
+
 _KEY = sa.func.coalesce(submission.c.destination_key, submission.c.order_number)
 _LEDGER_ORDER = sa.select(
     submission.c.id,
@@ -76,6 +84,11 @@ class Reconciliation(Repository):
         return _rows(tx, query, {"ids": list(ids)})
 
     @reads
+    def known(self, tx: Transaction, name: str, ids: Iterable[str], numbers: Iterable[str]) -> KnownOrders:
+        """Those of these source ids and order numbers that this pipeline ever received, in whatever state."""
+        return KnownOrders(*(_known(tx, name, column, keys) for column, keys in ((_ID, ids), (_NUMBER, numbers))))
+
+    @reads
     def by_destination_key(self, tx: Transaction, destination: str, keys: Iterable[str]) -> dict[str, LedgerOrder]:
         """Submissions of all pipelines of this destination account, by external id; unknown ids are absent.
 
@@ -94,6 +107,14 @@ class Reconciliation(Repository):
             among(submission.c.order_number, "keys"),
         )
         return {row.key: row for row in _rows(tx, by_number, {"keys": sorted(wanted - found.keys())})} | found
+
+
+_ID, _NUMBER = submission.c.source_id, submission.c.order_number
+
+
+def _known(tx: Transaction, name: str, column: sa.Column[str], keys: Iterable[str]) -> frozenset[str]:
+    query = sa.select(column).where(submission.c.pipeline == name, among(column, "keys"))
+    return frozenset(tx.run(query, {"keys": sorted(key for key in keys if "\x00" not in key)}).scalars())
 
 
 def _rows(tx: Transaction, query: Any, keys: dict[str, Any]) -> list[LedgerOrder]:

@@ -18,6 +18,7 @@ from order_relay.ledger.schema.records import PositiveControl
 from order_relay.orders.markdown import escape_markdown, markdown_table
 from order_relay.orders.messages import SearchHit, SearchResult
 from order_relay.pipeline.lookup.evidence import hits_by_key, shown_controls, why_not_absent
+from order_relay.pipeline.lookup.unseen_orders import SourceComparison
 from order_relay.pipeline.report.comparison_advice import DISCREPANCIES, describe_search_problem
 
 MAX_LISTED = 500
@@ -64,7 +65,7 @@ class PresenceCheck:
 class ReconciliationReport:
     """The result of a reconciliation. ``unsure``: number of orders without a result, by reason. ``unread``: intervals
     that could not be read completely. ``bare``: orders at the destination without an external id, which cannot be
-    compared."""
+    compared. ``source``: the comparison of the source's list with the ledger, if it was made."""
 
     pipeline: str
     since: datetime
@@ -76,6 +77,7 @@ class ReconciliationReport:
     unsure: Counter[str] = field(default_factory=Counter)
     unread: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    source: SourceComparison | None = None
 
     def of(self, kind: DiscrepancyKind) -> list[Discrepancy]:
         """The differences of one kind."""
@@ -91,6 +93,7 @@ class ReconciliationReport:
             "unsure": self.unsure.total(),
             "unread": len(self.unread),
             **{kind.value: len(self.of(kind)) for kind in DiscrepancyKind},
+            **(self.source.counts if self.source else {}),
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,6 +107,7 @@ class ReconciliationReport:
             "unsure": dict(self.unsure),
             "unread": self.unread,
             "remarks": self.remarks,
+            **({"source": self.source.as_dict()} if self.source else {}),
         }
 
 
@@ -164,6 +168,7 @@ def as_markdown(report: ReconciliationReport) -> str:
     for kind in DiscrepancyKind:
         lines += _section(kind, report.of(kind))
     lines += _uncertain(report)
+    lines += [report.source.as_markdown()] if report.source else []
     return "\n".join(lines)
 
 
@@ -180,6 +185,10 @@ _COUNT_LABELS = {
     "without_external_id": "of these without an external id",
     "unsure": "imported orders that could not be compared",
     "unread": "periods that could not be read completely",
+    "source_listed": "orders that the source lists",
+    "source_unseen": "of these never received",
+    "source_unidentified": "of these without a readable id",
+    "source_unread": "lists of the source that could not be read completely",
 }
 
 

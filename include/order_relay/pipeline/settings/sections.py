@@ -53,13 +53,16 @@ class ReadingSettings(SettingsSection):
 
     ``overlap_s``: a run reads from this long before the watermark. ``first_days``: how far back the first run reads.
     ``ask_again_s``: minimum time until a waiting order (an open payment) is fetched again. ``gone_after_s``: an order
-    that the source answers with HTTP 404 for this long counts as withdrawn.
+    that the source answers with HTTP 404 for this long counts as withdrawn. ``backfill_from_source``: a backfill of a
+    source that is not queried by time also reads its interval from it (``ports.PastReader``) and receives the orders
+    that the ledger has never seen, instead of only evaluating archived ones again.
     """
 
     overlap_s: float = Field(default=26 * 3600.0, ge=0.0, le=30 * 86400.0)
     first_days: float = Field(default=30.0, ge=0.0, le=3650.0)
     ask_again_s: float = Field(default=900.0, ge=0.0, le=86400.0)
     gone_after_s: float = Field(default=86400.0, ge=3600.0, le=30 * 86400.0)
+    backfill_from_source: bool = False
 
 
 class ChunkSettings(SettingsSection):
@@ -166,9 +169,12 @@ class ReconcileSettings(SettingsSection):
     """Reconciliation: how many days back, and whether orders unknown to the ledger raise an alert.
 
     ``alert_unknown`` is for accounts into which only this ledger imports; elsewhere such orders are only counted.
+    ``source_days``: orders submitted within this many days are listed at the source as well (``ports.PastReader``), and
+    those that the ledger has never seen are reported; 0: none.
     """
 
     days: int = Field(default=7, ge=1, le=90)
+    source_days: int = Field(default=0, ge=0, le=90)
     alert_unknown: bool = True
 
 

@@ -20,6 +20,7 @@ from order_relay.orders.json_text import encode
 from order_relay.orders.messages import Acknowledgement, Selection, SourceOrder, Warn
 from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.supercat.connection import SuperCatSettings
+from order_relay.vendors.supercat.download import SuperCatDownload
 from order_relay.vendors.supercat.envelope import read_envelope, read_single
 from order_relay.vendors.supercat.transport import get, post
 
@@ -27,7 +28,8 @@ _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 class SuperCatClient:
-    """One organisation's account. Implements the port ``Source``. Connections are kept until ``close``."""
+    """One organisation's account. Implements the ports ``Source`` and ``PastReader``. Connections are kept until
+    ``close``."""
 
     windowed = False
     acknowledges: Literal["order_number"] = "order_number"
@@ -78,6 +80,10 @@ class SuperCatClient:
         numbers = list(dict.fromkeys(names))
         entries = post(self._server, self._client, self._settings.orders_url, encode(numbers))
         return {number: found for number in numbers if (found := self._entry(entries.get(number))) is not None}
+
+    def past_orders(self) -> SuperCatDownload | None:
+        """See ``PastReader.past_orders``: only if the connection's ``download`` is on."""
+        return None if self._settings.download == "off" else SuperCatDownload(self._settings, self.format)
 
     def _read_order(self, url: str, warn: Warn) -> SourceOrder:
         settings = self._settings

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from order_relay.http.connection_settings import BasicLogin, Download, HttpSettings, Secret, Timeout, matching
+from order_relay.http.connection_settings import (
+    BasicLogin,
+    Download,
+    FieldError,
+    HttpSettings,
+    Secret,
+    Timeout,
+    matching,
+)
 
 LIVE_BASE = "https://supercat.supercatsolutions.com"
 """Source: docs/vendors/supercat.md, "Connect"."""
@@ -42,6 +50,29 @@ class SuperCatSettings(HttpSettings):
         ge=1 << 12,
         le=1 << 30,
     )
+    download: Literal["off", "stdjson", "stdjsonv2", "default"] = Field(
+        "off",
+        title="Order download by time",
+        description="Unverified: format of a second download, which also returns received orders; off: never used",
+    )
+    download_login: BasicLogin = Field(
+        "",
+        title="User name of the order download",
+        description="Unverified: the organisation's own API credentials, which are not the admin account",
+    )
+    download_password: Secret = Field(
+        "",
+        title="Password of the order download",
+        description="Unverified: belongs to that user name",
+        json_schema_extra={"format": "password"},
+    )
+
+    @model_validator(mode="after")
+    def _download_has_credentials(self) -> Self:
+        for name in ("download_login", "download_password"):
+            if self.download != "off" and not getattr(self, name):
+                raise FieldError(name, "is missing: the order download has credentials of its own")
+        return self
 
     @property
     def order_limit(self) -> int:
@@ -61,3 +92,8 @@ class SuperCatSettings(HttpSettings):
     def order_url(self, order_id: str) -> str:
         """Where one order is read (docs/vendors/supercat.md, "Facts")."""
         return f"{self.base_url}/{self.org}/ext/v2/orders/{order_id}.json"
+
+    @property
+    def download_url(self) -> str:
+        """Where orders are read by time of submission. Unverified (docs/vendors/supercat.md, "Order download")."""
+        return f"{self.base_url}/{self.org}/orders.json"

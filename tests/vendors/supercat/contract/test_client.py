@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -112,6 +113,23 @@ def test_one_get_with_basic_authentication_in_the_header():
     assert headers["authorization"] == "Basic " + base64.b64encode("admin:pass:wörd".encode()).decode()
     assert "gzip" in headers["accept-encoding"]
     assert "br" not in headers["accept-encoding"]
+
+
+def test_the_order_download_is_off_by_default_and_has_credentials_of_its_own():
+    interval = Selection(start=datetime(2026, 5, 1, tzinfo=UTC), end=datetime(2026, 5, 2, tzinfo=UTC))
+    assert client(1).past_orders() is None
+    with serving(http(json.dumps(ORDERS).encode())) as server:
+        extra = {"download": "stdjsonv2", "download_login": "api", "download_password": "key"}
+        download = client(server.port, **extra).past_orders()
+        assert [order.document for order in download.fetch(interval)] == ORDERS
+        assert download.acknowledge(["7001-021524-0"]) == {}
+        download.close()
+    ((line, headers, _),) = server.requests
+    assert line == (
+        "GET /demo/orders.json?export_format=stdjsonv2&single_document=1"
+        "&submit_from=2026-05-01T00%3A00%3A00Z&submit_to=2026-05-02T00%3A00%3A00Z HTTP/1.1"
+    )
+    assert headers["authorization"] == "Basic " + base64.b64encode(b"api:key").decode()
 
 
 @pytest.mark.parametrize("headers", [{"Content_Encoding": "gzip"}, {"Content_Encoding": "X-GZIP"}])
