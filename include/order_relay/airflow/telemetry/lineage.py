@@ -84,11 +84,12 @@ def to_openlineage(asset: Asset, lineage_context: Any) -> Any:
         output_statistics_output_dataset,
     )
 
-    found = asset.extra or {}
+    found: dict[str, Any] = dict(asset.extra or {})
     if "namespace" not in found:
         parts = urlsplit(asset.uri)
         return Dataset(f"{SCHEME}://{parts.netloc}", parts.path.lstrip("/"))
-    namespace, name, counts = found["namespace"], found["name"], {"rowCount": found["orders"], "size": found["size"]}
+    namespace, name = found["namespace"], found["name"]
+    counts: dict[str, Any] = {"rowCount": found["orders"], "size": found["size"]}
     facets: Any = {"dataSource": datasource_dataset.DatasourceDatasetFacet(name=namespace, uri=found["uri"])}
     if found["side"] == "input":
         read = input_statistics_input_dataset.InputStatisticsInputDatasetFacet(**counts)
