@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/include
 export PYTHON
 
-.PHONY: help fmt check setup demo ui test lint types imports compose docs-check docs screenshots unit integration faults airflow bench prove mutations clean
+.PHONY: help fmt check setup demo ui test lint types imports compose docs-check docs screenshots unit integration faults airflow bench prove mutations audit clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ endif
 
 mutations: setup ## break each guarantee on purpose, one breakage at a time, and show which test notices
 	@$(BIN)/python -m tests.mutations.check
+
+audit: setup ## compare the installed packages with the published security advisories
+	@scripts/audit.sh
 
 clean: ## remove what builds and tests leave behind
 	rm -rf .demo .ui .cluster build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
