@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from order_relay.airflow.installation import Installation
-from order_relay.cli.output import print_fields, print_json, print_line, print_table, problem_exit
+from order_relay.cli.output import print_fields, print_json, print_line, print_table, print_wrapped, problem_exit
 
 if TYPE_CHECKING:
     from order_relay.batches.store import BatchStore
@@ -49,8 +49,6 @@ _SUBMISSION = (
 )
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "progress": ("name", "status", "at", "note"),
-    "problems": ("title", "meaning", "who", "fix"),
-    "events": ("at", "from_state", "to_state", "why", "who", "run", "revision"),
     "unread": ("problem", "why", "asks", "last_at", "due_at", "missing_since", "gone_at"),
     "refusals": ("code", "pointer", "message", "revision"),
     "notes": ("code", "path", "message"),
@@ -60,7 +58,6 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "oms_status": ("reading", "received", "changed_at", "answered_at", "misses", "problem", "due_at", "finished_at"),
     "shipments": ("id", "shipped_at", "carrier", "service", "tracking_number", "origin", "who", "why"),
     "left_out": ("noted_at", "mended_at", "problem"),
-    "actions": ("at", "action", "why", "who", "details"),
     "lookups": ("at", "attempt", "finding", "counted", "method", "oms_id", "why", "who"),
 }
 _STATUS = (
@@ -104,9 +101,9 @@ def order(
 ) -> None:
     """Show the history of an order.
 
-    Progress, what is wrong and what to do, submissions, events, corrections, actions and notes of operators, validation
-    issues, attempts, lookups, write-backs, shipments, statuses, records that could not be read from the source, and
-    feed entries that were left out.
+    What is wrong and what to do, the timeline across all systems (also actions and notes of operators), progress,
+    corrections, validation issues, attempts, lookups, write-backs, shipments, statuses, records that could not be read
+    from the source, and feed entries that were left out. With --json also the events and actions of the timeline.
     """
     installation = Installation()
     with installation.ledger() as ledger:
@@ -129,13 +126,17 @@ def order(
 
 
 def _add_summary(ledger: Ledger, history: dict[str, Any]) -> None:
-    """Add how far the order has come, and what is wrong with it, as on its page in the order desk."""
+    """Add progress, problems and the timeline of the order, as on its page in the order desk."""
     from order_relay.pipeline.order_view.order_problems import order_problems
     from order_relay.pipeline.order_view.order_progress import order_progress
+    from order_relay.pipeline.order_view.order_timeline import order_timeline
 
     found = ledger.order_histories.by_id(history["id"])
     history["progress"] = [asdict(step) for step in order_progress(found)] if found else []
     history["problems"] = [asdict(problem) for problem in order_problems(found)] if found else []
+    timeline = order_timeline(found) if found else None
+    history["timeline"] = [asdict(entry) for entry in timeline.entries] if timeline else []
+    history["timeline_omitted"] = timeline.omitted if timeline else 0
 
 
 def _without_private(history: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,6 +170,8 @@ def _show(history: Mapping[str, Any], *, payload: bool) -> None:
     print_line(f"order {history['order_number']}  ({history['state']})", "bold")
     private = ("customer_po", "ack_message") if payload else ()
     print_fields({name: history.get(name) for name in (*_SUBMISSION, *private)}, indent=2)
+    _show_problems(history["problems"])
+    _show_timeline(history["timeline"], history["timeline_omitted"])
     for part, columns in _SECTIONS.items():
         rows: Sequence[Mapping[str, Any]] = history.get(part, ())
         if rows:
@@ -179,6 +182,29 @@ def _show(history: Mapping[str, Any], *, payload: bool) -> None:
     if payload:
         _show_payloads(history)
     print_line()
+
+
+def _show_problems(problems: Sequence[Mapping[str, Any]]) -> None:
+    for problem in problems:
+        print_line(f"problem: {problem['title']}", "bold")
+        for place in problem["places"]:
+            print_wrapped(f"{place['message']} {place['pointer']}".strip(), indent=2)
+        print_wrapped(problem["meaning"], indent=2)
+        print_wrapped(f"Next step ({problem['who']}): {problem['fix']}", indent=2)
+
+
+def _show_timeline(entries: Sequence[Mapping[str, Any]], omitted: int) -> None:
+    """Show the timeline: time (UTC), system and what happened, and below it who did it and the details."""
+    from order_relay.vendors import system_title
+
+    titles = {entry["system"]: system_title(entry["system"]) for entry in entries}
+    width = max(map(len, titles.values()), default=0)
+    print_line("timeline (UTC)" + (f", without {omitted} older entries" if omitted else ""), "bold")
+    for entry in entries:
+        what = f"{entry['what']} by {entry['who']}" if entry["who"] else entry["what"]
+        head = f"{entry['at']:%Y-%m-%d %H:%M:%S}  {titles[entry['system']]:<{width}}  "
+        print_wrapped(what, first=head)
+        print_wrapped(entry["details"], indent=23)  # below the system
 
 
 def _show_status(found: Mapping[str, Any], *, payload: bool) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from textwrap import wrap
 from typing import Any, TextIO
 
 import typer
@@ -24,6 +25,9 @@ from order_relay.orders.table_cells import printable
 
 EXIT_PROBLEM = 1
 EXIT_USAGE = 2
+
+LINE_WIDTH = 80
+"""Columns of wrapped text."""
 
 # Wide enough that no cell is wrapped or truncated when the output is a file or a pipe.
 _PIPED_WIDTH = 100_000
@@ -79,6 +83,17 @@ def _console() -> Console:
 def print_line(text: str = "", style: str = "") -> None:
     """Print one line; rich markup in ``text`` is not interpreted."""
     _console().print(Text(text, style=style), soft_wrap=True)
+
+
+def print_wrapped(text: str, *, first: str = "", indent: int = 0) -> None:
+    """Print ``text`` on lines of at most 80 columns, if its words allow; nothing if it is empty.
+
+    The first line begins with ``first``; the others are indented as far, or by ``indent`` columns.
+    """
+    before = first or " " * indent
+    lines = wrap(printable(text), max(20, LINE_WIDTH - len(before)), break_long_words=False, break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        print_line((before if number == 0 else " " * len(before)) + line)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

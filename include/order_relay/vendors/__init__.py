@@ -62,6 +62,17 @@ def all_vendors() -> list[Vendor]:
     return [load_vendor(name) for name in vendor_names()]
 
 
+def system_title(name: str) -> str:
+    """The title of the vendor with this name, or of the vendor of a status account; any other name as it is.
+
+    Without the remark in parentheses that some titles have in Airflow's list of connection types.
+    """
+    vendor = name.partition("_")[0]
+    if vendor not in vendor_names() or folder_problems():
+        return name
+    return load_vendor(vendor).title.partition(" (")[0]
+
+
 def outside_vendors() -> dict[str, Path]:
     """The folders of vendors outside this package, by name."""
     folders = (path.parent for root in __path__[1:] for path in Path(root).glob("*/vendor.py"))

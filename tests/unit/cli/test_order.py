@@ -47,7 +47,12 @@ def test_progress_and_problems_are_those_of_the_order_desk(ledger: Ledger) -> No
         "total_differs",
         [{"message": "the totals do not add up", "pointer": "/total"}],
     )
-    assert "failed" in call("order", "N-2").stdout
+    shown = call("order", "N-2").stdout
+    assert "failed" in shown
+    problem_lines = shown[shown.index("problem: ") : shown.index("\nprogress")].splitlines()
+    assert "  the totals do not add up /total" in problem_lines
+    assert any(line.startswith("  Next step (") for line in problem_lines)
+    assert max(map(len, problem_lines)) <= 80
 
 
 def test_an_unknown_order_is_a_problem(ledger: Ledger) -> None:

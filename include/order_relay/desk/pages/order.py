@@ -30,6 +30,7 @@ from order_relay.pipeline.order_view.order_progress import STEP_TITLES
 from order_relay.pipeline.order_view.order_versions import ComparedVersions, order_differences
 from order_relay.pipeline.order_view.order_view import order_view
 from order_relay.pipeline.report.state_advice import STATES
+from order_relay.vendors import system_title
 from order_relay.wiring.transformation import canonical_reader
 
 router = APIRouter()
@@ -55,6 +56,7 @@ async def show(request: Request, desk: Desk, user: Viewer, number: OrderId) -> R
         order=order,
         summary=STATES.get(order.state),
         step_titles=STEP_TITLES,
+        systems={one.system: system_title(one.system) for one in view.timeline.entries},
         run_paths={run: f"runs/{quote(order.pipeline)}/{quote(run)}" for run in view.history.runs},
         mask=MASK,
     )
