@@ -138,7 +138,7 @@ def test_personal_data_appear_when_they_are_revealed_which_is_recorded(stack: De
         window.page.get_by_text(canaries.PERSONAL_DATA["street"]).first.wait_for()
         window.page.reload()
         assert canaries.PERSONAL_DATA["street"] not in window.page.content()
-        assert "the customer is on the phone" in window.page.locator("section", has_text="History").last.inner_text()
+        assert "the customer is on the phone" in window.page.locator("section[aria-labelledby=timeline]").inner_text()
         assert window.page.evaluate("window.scriptsRun") == []
 
 
