@@ -18,7 +18,9 @@ def read(body, size=7, limit=1 << 16):
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-@pytest.mark.parametrize("body", [ARRAY, LINES, LINES.rstrip(), LINES.replace(b"\n", b"\r\n\n")])
+@pytest.mark.parametrize(
+    "body", [ARRAY, LINES, LINES.rstrip(), b"\xef\xbb\xbf" + LINES, LINES.replace(b"\n", b"\r\n\n")]
+)
 def test_both_forms_are_read(body, size):
     assert [order.document for order in read(body, size)] == ORDERS
 

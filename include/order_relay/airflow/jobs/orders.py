@@ -77,7 +77,8 @@ def extract(pipeline: str, context: Context) -> XCom:
             stage_done("extract", pipeline, mode_of(request, shadow=wiring.shadow), done, ledger)
             archive = lineage.archive(wiring.store_url, pipeline, manifest.records, manifest.bytes)
             source = lineage.account(wiring.source.account, manifest.records)
-            lineage.orders_moved([archive] if from_archive else [source], [] if from_archive else [archive])
+            replayed = manifest.kind == "replay"
+            lineage.orders_moved([archive] if replayed else [source], [] if replayed else [archive])
     if not work:
         log.info("%s: validate to load are skipped", NOTHING_TO_DO)
     return done
@@ -89,12 +90,13 @@ def _replay_archive(run: PipelineRun, wiring: Wiring, request: RunRequest) -> Ma
     if request.start is None or request.end is None:
         log.warning("this backfill has no interval: nothing is read from the archive")
         return Manifest("replay", ctx.pipeline)
-    replayed = extract_stage.replay_archived(ctx, run.ledger, wiring.store, request.start, request.end)
+    start, end = request.start, request.end
     if not settings.backfill_from_source:
-        return replayed
-    log.info("%d archived orders are evaluated again; the source is read for others", replayed.records)
-    with wiring.past_source() as source:
-        plan = fetch_plan.plan_interval(request.start, request.end, settings)
+        return extract_stage.replay_archived(ctx, run.ledger, wiring.store, start, end)
+    with wiring.past_source() as source:  # first: if it is not possible, nothing is done
+        replayed = extract_stage.replay_archived(ctx, run.ledger, wiring.store, start, end)
+        log.info("%d archived orders are evaluated again; the source is read for others", replayed.records)
+        plan = fetch_plan.plan_interval(start, end, settings)
         return run.extract(plan, UnseenOrders(source, run.ledger, ctx.pipeline))
 
 

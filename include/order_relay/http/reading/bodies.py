@@ -13,6 +13,7 @@ from order_relay.http.auth.credentials import without_secrets
 
 BLOCK_BYTES = 1 << 17
 _BOMS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{", b"[\x00", b"\x00[")
+_UTF8_MARK = b"\xef\xbb\xbf"
 _JSON_TYPES = ("application/json", "text/json", "text/plain", "application/octet-stream", "")
 """No vendor documents a content type: everything that could be JSON is passed to the strict parser."""
 _UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
@@ -99,8 +100,8 @@ def checked_start(chunks: Iterable[bytes], opening: bytes = b"{") -> Iterator[by
             yield chunk
             continue
         head += chunk
-        text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
-        if len(text) < 2 and len(head) < 65536:
+        text = head.removeprefix(_UTF8_MARK).lstrip(b" \t\r\n")
+        if (len(text) < 2 or len(head) < len(_UTF8_MARK)) and len(head) < 65536:
             continue
         _check_head(text, opening)
         started = True

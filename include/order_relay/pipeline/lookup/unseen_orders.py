@@ -97,10 +97,14 @@ class SourceComparison:
     @property
     def verdict(self) -> str:
         """The result in one sentence."""
-        if self.problem:
-            return f"The source's orders could not be compared: {self.problem}"
-        unread = f"; {self.unidentified} have no readable id" if self.unidentified else ""
-        return f"{self.unseen} of {self.listed} orders at the source were never received{unread}."
+        verb = "has" if self.unidentified == 1 else "have"
+        unread = f"; {self.unidentified} {verb} no readable id" if self.unidentified else ""
+        found = f"{self.unseen} of {self.listed} orders at the source were never received{unread}."
+        return (
+            f"{found} The source's list could not be read to the end: {self.problem.rstrip('.')}."
+            if self.problem
+            else found
+        )
 
     def as_markdown(self) -> str:
         """A section of the report: order numbers and counts; no personal data."""

@@ -136,7 +136,7 @@ def test_a_failing_source_is_reported_and_the_oms_is_compared_anyway(trial: Pipe
     assert report.source is not None
     assert report.source.problem
     assert report.seen == KNOWN
-    assert any("could not be compared" in alert.subject for alert in alerts_for(report, alert_unknown=True))
+    assert any("could not be read to the end" in alert.subject for alert in alerts_for(report, alert_unknown=True))
 
 
 def test_a_refused_login_pauses_a_backfill_and_shows_no_secret(
