@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Alert, Ledger
 from order_relay.ledger.backups import back_up, restore
+from order_relay.ledger.delivery.history_imports import HistoryRange, HistorySlice
 from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.operators.completed_checks import BACKUP
 from order_relay.ledger.schema.tables import metadata
@@ -74,6 +75,7 @@ def full(driver):
     driver.ledger.attention.assign({driver.row("1")["id"]: None}, "bob", "ann")
     driver.ledger.code_tables.put(driver.ctx, RowKey("ship_via", "UPS"), "U", "new")
     driver.ledger.oms_questions.enrol(NAME, first_days=1)
+    driver.ledger.history_imports.begin(driver.ctx, HistoryRange(), [HistorySlice(0, "orders.csv")], again=False)
     driver.ledger.saved_views.save("ann", "mine", "state=held")
     driver.ledger.runs.end(driver.ctx, {"n": 1})
     driver.ledger.alerts.record(NAME, [Alert("stuck", "stuck:held", "1 order is held")])
