@@ -27,7 +27,7 @@ MAX_ENTRIES = 200
 ORDER_RELAY, OPERATOR, FEED = "Order Relay", "operator", "order feed"
 """Systems that are not vendors."""
 
-_AUTOMATIC = frozenset({"", "run", OMS, "feedback", "statuses", "in_doubt_sweep"})
+AUTOMATIC = frozenset({"", "run", OMS, "feedback", "statuses", "in_doubt_sweep"})
 """``who`` of events that no operator caused."""
 
 
@@ -115,7 +115,7 @@ class _Entries:
         return TimelineEntry(event.at, system, what, who, _join(states, attempt, why), event.run)
 
     def _system(self, event: StateEvent) -> str:
-        if event.who not in _AUTOMATIC:
+        if event.who not in AUTOMATIC:
             return OPERATOR
         order = self.history.order
         if not event.from_state or event.at in {order.source_cancelled_at, order.source_reinstated_at}:
@@ -210,7 +210,7 @@ def _action(action: ActionEntry) -> TimelineEntry:
 
 
 def _operator(who: str) -> str:
-    return "" if who in _AUTOMATIC else who
+    return "" if who in AUTOMATIC else who
 
 
 def _state(code: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import order_relay
 from order_relay.ledger.reporting.order_records import (
     ActionEntry,
     Excerpt,
@@ -16,7 +19,7 @@ from order_relay.ledger.reporting.order_records import (
     StateEvent,
 )
 from order_relay.ledger.schema.states import State
-from order_relay.pipeline.order_view.order_timeline import MAX_ENTRIES, order_timeline
+from order_relay.pipeline.order_view.order_timeline import AUTOMATIC, MAX_ENTRIES, order_timeline
 
 START = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
 
@@ -79,3 +82,10 @@ def test_a_long_timeline_ends_with_the_newest_entries_and_counts_the_others() ->
     found = order_timeline(replace(history(), events=Excerpt(tuple(moves), len(moves) + 7)))
     assert len(found.entries) == MAX_ENTRIES
     assert (found.entries[-1].at, found.omitted) == (moves[-1].at, 37)
+
+
+def test_no_job_is_taken_for_an_operator() -> None:
+    jobs = Path(order_relay.__path__[0], "airflow", "jobs").glob("*.py")
+    actors = {name for job in jobs for name in re.findall(r'^ACTOR = "(\w+)"', job.read_text(), re.MULTILINE)}
+    assert "feedback" in actors
+    assert actors <= AUTOMATIC
