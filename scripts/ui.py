@@ -199,6 +199,7 @@ def interface_settings(home: Path, port: int, password: str) -> dict[str, str]:
         # SQLite allows one writer at a time; DAGs stay paused until the user unpauses them.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "ORDER_RELAY_PRELOAD": "1",
     }
 
 
