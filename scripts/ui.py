@@ -106,7 +106,8 @@ def interface(
     """Start everything, yield it when it is healthy, and stop it. Raises ``CommandError``.
 
     ``live=False`` uses the packaged pipeline files, which are in shadow mode. ``history``: days of a past, which needs
-    live ones; it is made while Airflow starts, and ``orders`` are offered afterwards. ``components``: of Airflow.
+    live ones; it is made while Airflow starts, and ``orders`` are offered afterwards. ``components``: of Airflow. A
+    database of Airflow that ``home`` has already (tests copy one) is taken as it is.
     """
     home.mkdir(exist_ok=True)
     with ExitStack() as stack:
@@ -127,9 +128,10 @@ def interface(
             command += ["--days", str(history), "--seed", str(seed), "--source", source, "--orders", str(orders)]
             paths = os.pathsep.join([str(ROOT / "include"), str(ROOT / "scripts")])
             past = stack.enter_context(running(command, home / "history.log", env | {"PYTHONPATH": paths}))
-        _say("Creating Airflow's database ...")
-        if airflow(["db", "migrate"], env, home / "migrate.log"):
-            raise CommandError(f"could not create Airflow's database; see {home / 'migrate.log'}")
+        if not (home / "airflow.db").exists():
+            _say("Creating Airflow's database ...")
+            if airflow(["db", "migrate"], env, home / "migrate.log"):
+                raise CommandError(f"could not create Airflow's database; see {home / 'migrate.log'}")
         _say("Starting Airflow (20 to 40 seconds) ...")
         started: list[tuple[str, Any]] = []
         for name in components:

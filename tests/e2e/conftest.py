@@ -119,9 +119,7 @@ class World:
 @pytest.fixture(scope="session", autouse=True)
 def airflow_database() -> None:
     """Airflow's own tables, once a process."""
-    from airflow.utils import db
-
-    db.initdb()
+    own_airflow.make_database()
 
 
 def run_dag(conf: dict[str, Any], dag_id: str = PIPELINE, folder: Path = ROOT / "dags") -> Run:

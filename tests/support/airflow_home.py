@@ -6,8 +6,10 @@ import atexit
 import os
 import secrets
 import shutil
+import sqlite3
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,6 +17,7 @@ sys.path[:0] = [str(ROOT / "scripts")]
 
 import local_airflow as local_airflow  # noqa: E402, PLC0414  (re-exported)
 
+DATABASE, _EMPTY = "airflow.db", "empty-airflow.db"
 HOME, OWNER = "ORDER_RELAY_TEST_HOME", "ORDER_RELAY_TEST_OWNER"
 
 
@@ -38,6 +41,24 @@ def live_files() -> Path:
     if not folder.exists():
         local_airflow.live_files(folder)
     return folder
+
+
+def make_database() -> None:
+    """Airflow's own tables in this process's home, and an empty copy for ``copy_database``."""
+    from airflow.utils import db
+
+    db.initdb()
+    home = Path(os.environ[HOME])
+    with closing(sqlite3.connect(home / DATABASE)) as made, closing(sqlite3.connect(home / _EMPTY)) as empty:
+        made.backup(empty)
+
+
+def copy_database(home: Path) -> bool:
+    """Give another Airflow home the empty database, which saves `airflow db migrate`; false if there is none."""
+    if HOME not in os.environ or not (empty := Path(os.environ[HOME], _EMPTY)).exists():
+        return False
+    shutil.copy(empty, home / DATABASE)
+    return True
 
 
 def _remove(home: Path, owner: int) -> None:

@@ -21,6 +21,8 @@ from local_airflow import ROOT, environment, running, stop
 from local_airflow import airflow as airflow_command
 from ui import free_port, interface_settings, wait_until_healthy
 
+from tests.support.airflow_home import copy_database
+
 PATIENCE_S = 240
 PASSWORD = "for-this-test-only"
 QUICK = {
@@ -130,7 +132,7 @@ def real_airflow(home: Path, extra: Mapping[str, str]) -> Iterator[RealAirflow]:
     paths = os.pathsep.join([str(ROOT / "include"), str(ROOT)])
     settings = interface_settings(home, port, PASSWORD) | QUICK | {"PYTHONPATH": paths} | dict(extra)
     env = environment(home, settings)
-    assert airflow_command(["db", "migrate"], env, home / "migrate.log") == 0
+    assert copy_database(home) or airflow_command(["db", "migrate"], env, home / "migrate.log") == 0
     made = RealAirflow(home, env, port)
     with ExitStack() as stack:
         started = [

@@ -24,6 +24,7 @@ from order_relay.pipeline.run import PipelineRun
 from order_relay_sandbox.serving import ThreadedSandbox
 from order_relay_sandbox.supercat import generator
 from tests.support import canaries
+from tests.support.airflow_home import copy_database
 from tests.support.chromium import browser
 
 HISTORY_DAYS = 5
@@ -218,6 +219,7 @@ def desk_stack(home: Path) -> Iterator[DeskStack]:
     """Start everything as `make ui` does, with ``HISTORY_DAYS`` days of orders."""
     with ExitStack() as stack:
         started = stack.enter_context(browser())
+        copy_database(home)
         # without a scheduler, no DAG changes an order meanwhile
         parts = ("api-server", "dag-processor")
         ui = stack.enter_context(
