@@ -6,7 +6,7 @@ last day. One run imports the whole range.
 
 | task | does |
 |---|---|
-| **plan** | checks form, pipeline and mapping, divides the range into days; skipped if all of it was imported before |
+| **plan** | checks form, pipeline and mapping, fetches files, finds days or files; skipped if nothing is left |
 | **import_slices** | reads, checks and sends day after day; its log shows the progress after each |
 | **report** | writes the report: days and orders by result; runs the accounting check |
 
@@ -14,6 +14,7 @@ last day. One run imports the whole range.
 |---|---|
 | CloudSuite | orders confirmed in the range, in the states of the connection's field `history_states` |
 | SuperCat | the archive: orders fetched in the range that were not sent are evaluated again |
+| Order files | all files in `PIPELINE/drops/` of the batch store; each is removed once it is done |
 
 **The status** of each order comes from the source's mapping (`fulfilment_status`). Without such a rule the import does
 not start, because every order would be sent as to be shipped.

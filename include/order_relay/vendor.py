@@ -23,7 +23,8 @@ class Vendor:
 
     ``package``: the folder's package, ``__package__`` in its ``vendor.py``. ``title``: its name in Airflow's UI.
     ``source``, ``destination``, ``status_source``: for each role that it has, ``"module:name"`` of a class or function
-    of this folder that takes the settings and the ``VendorFormat``. ``schema``, ``mapping``: files of this format.
+    of this folder that takes the settings and the ``VendorFormat``. ``reads_files``: the source reads the orders of a
+    delivered file (``Selection.file``), and only history imports use it. ``schema``, ``mapping``: files of this format.
     ``import_schema``, ``import_mapping``: those of the destination, if the vendor is a source as well.
     Other modules of the folder are optional: ``access`` (requests by users' tasks and the *Test* button), ``probes``
     (checks of ``order-relay doctor``).
@@ -39,6 +40,7 @@ class Vendor:
     mapping: str = "mapping.yaml"
     import_schema: str = ""
     import_mapping: str = ""
+    reads_files: bool = False
 
     @property
     def name(self) -> str:

@@ -43,6 +43,14 @@ class SourceListing:
         return [source_id for source_id in self.ids if source_id not in self.excluded_ids]
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveredFile:
+    """A file with orders, read whole. ``name``: for messages, without control characters."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
 @dataclass(frozen=True)
 class Selection:
     """The orders that a run requests from a source.
@@ -61,8 +69,8 @@ class Selection:
     order_ids: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
-    file: str = ""
     history: bool = False
+    file: DeliveredFile | None = field(default=None, compare=False, repr=False)
     known: frozenset[str] = field(default=frozenset(), compare=False)
     later: frozenset[str] = field(default=frozenset(), compare=False)
     listing: SourceListing | None = field(default=None, compare=False, repr=False)

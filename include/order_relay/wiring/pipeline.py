@@ -80,6 +80,11 @@ class Wiring(WiredParts):
         made: Source = self._account("source")
         return ReadOnlySource(made) if self.dry_run else made
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether the source's orders come in files, which only history imports read."""
+        return load_vendor(self.settings.source.vendor).reads_files
+
     @contextmanager
     def past_source(self) -> Iterator[Source]:
         """The orders of the source's past, which acknowledges nothing; closed at the end.
@@ -169,6 +174,8 @@ class Wiring(WiredParts):
         IdentityPaths.from_mapping(form.mapping.get("identity", {}), f"{form.name}: identity")
         self.build_transformer()  # for its checks; there may be no ledger yet
         self.store  # noqa: B018
+        if self.settings.files.fetch is not None and not self.reads_files:
+            raise ConfigurationError(f"{self.settings.file}: files.fetch: {form.name} does not read files; remove it")
 
     def _account(self, role: Literal["source", "destination"]) -> Any:
         party: VendorAccount = getattr(self.settings, role)

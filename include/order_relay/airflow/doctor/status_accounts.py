@@ -15,7 +15,8 @@ from order_relay.vendors import vendor_module, vendor_names
 
 if TYPE_CHECKING:
     from order_relay.airflow.installation import Installation
-    from order_relay.pipeline.settings.status_account import FetchSettings, MailSettings
+    from order_relay.pipeline.settings.sections import FetchSettings
+    from order_relay.pipeline.settings.status_account import MailSettings
 
 
 def status_accounts(installation: Installation) -> Iterator[CheckResult]:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from order_relay.airflow.context.run_request import failed_tasks, task_name, triggered_by
+from order_relay.airflow.incoming.remote_files import open_file_server
 from order_relay.airflow.metadata import stop_variable
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import account_names, open_wiring, record_refused_logins
 from order_relay.errors import ConfigurationError, RunFailedError
 from order_relay.ledger import migrate
-from order_relay.ledger.delivery.history_imports import HistorySlice
+from order_relay.ledger.delivery.history_imports import HistoryRange, HistorySlice
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.run_rules import check_run
+from order_relay.pipeline.fulfilment.status_fetch import fetch_files
+from order_relay.pipeline.history.files import DeliveredFiles
 from order_relay.pipeline.history.importer import HistoryImporter, check_history
 from order_relay.pipeline.history.progress import progress_report
 from order_relay.pipeline.history.slices import days_of, read_range
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 XCom = dict[str, Any]
+
+_NOTHING_LEFT = "this range was imported before, and nothing is left; switch on 'Read again' to read it once more"
+_NO_FILES = "there is no file that was not imported before"
 
 
 @dataclass(frozen=True)
@@ -73,28 +79,47 @@ def plan(context: Context) -> XCom:
     """Check everything, register the run, and begin or continue the import. Skipped if all of it was done before."""
     request, ctx = _Request.of(context), _run_context(context)
     now = datetime.now(UTC)
-    what = read_range(request.first_day, request.last_day, now)
     shadow = not request.dry_run and load_pipeline(request.pipeline).shadow
     with _open(context, request, shadow=shadow) as wiring:
         wiring.check()
-        check_history(wiring.source, wiring.build_transformer(), what)
+        what = HistoryRange() if wiring.reads_files else read_range(request.first_day, request.last_day, now)
+        check_history(wiring.source, wiring.build_transformer(), what, files=wiring.reads_files)
         if wiring.dry_run:
             mark_trial(ctx, wiring.store, shadow=shadow)
         else:
             clear_trial(ctx, wiring.store)
         if shadow or not wiring.dry_run:
             migrate(wiring.ledger_url)
+        _fetch(wiring)
         with wiring.ledger_for(ctx.run) as ledger:
             start_run(ctx, ledger, wiring.store, account_names(wiring), "history", note=shadow or not wiring.dry_run)
-            slices: list[HistorySlice] = list(days_of(what, now))
+            files = _delivered(wiring)
+            slices: list[HistorySlice] = list(days_of(what, now) if files is None else files.slices())
             number = ledger.history_imports.begin(ctx, what, slices, again=request.again)
-            left = len(ledger.history_imports.unfinished(number))
-    if not left:
-        raise AirflowSkipException(
-            "this range was imported before, and nothing is left; switch on 'Read again' to read it once more"
-        )
+            unfinished = {one.name for one in ledger.history_imports.unfinished(number)}
+            if files is not None and not wiring.dry_run:
+                files.remove_known(unfinished)
+    if not (left := len(unfinished)):
+        raise AirflowSkipException(_NOTHING_LEFT if files is None else _NO_FILES)
     log.info("history import %d of %s: %d slices, %d of them left", number, request.pipeline, len(slices), left)
     return {"pipeline": request.pipeline, "number": number, "left": left, "shadow": int(shadow)}
+
+
+def _delivered(wiring: Wiring) -> DeliveredFiles | None:
+    """The delivered files, if the source reads files."""
+    if not wiring.reads_files:
+        return None
+    return DeliveredFiles(wiring.store, wiring.name, wiring.settings.files.size_limit_bytes)
+
+
+def _fetch(wiring: Wiring) -> None:
+    """Copy the files of a file server into the batch store; not in a trial, which changes nothing on the server."""
+    settings = wiring.settings.files
+    if settings.fetch is None or wiring.dry_run:
+        return
+    with open_file_server(settings.fetch.connection, settings.fetch.folder) as server:
+        done = fetch_files(wiring.name, server, wiring.store, settings.fetch, size_limit=settings.size_limit_bytes)
+    log.info("history import of %s: %d files fetched, %d not", wiring.name, done.fetched, len(done.trouble))
 
 
 def import_slices(context: Context, planned: Mapping[str, Any]) -> XCom:
@@ -103,7 +128,8 @@ def import_slices(context: Context, planned: Mapping[str, Any]) -> XCom:
     with _open(context, request, shadow=bool(planned["shadow"])) as wiring, wiring.ledger_for(ctx.run) as ledger:
         options = LoadOptions(wiring.settings.load, stop=lambda: _is_stopped(ctx.pipeline), dry_run=request.dry_run)
         run = PipelineRun(ctx, wiring, ledger)
-        importer = HistoryImporter(run, int(planned["number"]), options, trial=wiring.dry_run)
+        files = _delivered(wiring)
+        importer = HistoryImporter(run, int(planned["number"]), options, trial=wiring.dry_run, files=files)
         with record_refused_logins(wiring):
             left = importer.import_all(request.limit)
         now = ledger.history_imports.progress(importer.number)

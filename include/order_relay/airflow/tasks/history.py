@@ -17,21 +17,21 @@ def history_params() -> dict[str, Param]:
             enum=[*pipeline_files()],
             title="Pipeline",
             description="Whose orders to import. A source that can be queried by time is read for these days; of the "
-            "others, what was fetched on these days is evaluated again.",
+            "others, what was fetched on these days is evaluated again. Delivered files are read whatever the days.",
         ),
         "first_day": Param(
             None,
             type=["null", "string"],
             format="date",
             title="From",
-            description="The first day, in UTC.",
+            description="The first day, in UTC. Files: leave it empty; all that were delivered are read.",
         ),
         "last_day": Param(
             None,
             type=["null", "string"],
             format="date",
             title="To",
-            description="The last day, in UTC. It is imported as well.",
+            description="The last day, in UTC. It is imported as well. Files: leave it empty.",
         ),
         "dry_run": Param(
             False,
@@ -53,7 +53,8 @@ def history_params() -> dict[str, Param]:
             False,
             type="boolean",
             title="Read again",
-            description="Read a range again that was imported before. Orders that were imported are not sent again. "
+            description="Read a range again that was imported before, or begin anew with the files that are there. "
+            "Orders that were imported are not sent again. "
             "Off: days and files that are done are skipped.",
         ),
     }

@@ -21,7 +21,7 @@ from order_relay.batches.objects import safe_name
 from order_relay.errors import TransientError
 from order_relay.failpoints import failpoint
 from order_relay.pipeline.fulfilment.status_files import DROPS
-from order_relay.pipeline.settings.status_account import FetchSettings
+from order_relay.pipeline.settings.sections import FetchSettings
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from order_relay.batches import Manifest
@@ -16,6 +15,7 @@ from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger.delivery.history_imports import LEASE, HistoryRange, HistorySlice
 from order_relay.ledger.schema.records import REPORTED, SILENT, HistoryMark
 from order_relay.orders.payload.transformer import Transformer
+from order_relay.pipeline.history.files import DeliveredFiles
 from order_relay.pipeline.history.progress import progress_line
 from order_relay.pipeline.load.stage import LoadOptions
 from order_relay.pipeline.ports import Source
@@ -32,9 +32,12 @@ _STOPPED = (
 )
 
 
-def check_history(source: Source, transformer: Transformer, what: HistoryRange) -> None:
-    """Raise ``ConfigurationError`` if the orders of this source and range cannot be imported as history."""
-    if what.start is None:
+def check_history(source: Source, transformer: Transformer, what: HistoryRange, *, files: bool = False) -> None:
+    """Raise ``ConfigurationError`` if the orders of this source and range cannot be imported as history.
+
+    ``files``: the source reads files, which need no range.
+    """
+    if what.start is None and not files:
         raise ConfigurationError("From and To are missing; give the first and the last day, such as 2024-01-01")
     if STATUS_COLUMN not in transformer.reader.targets:
         raise ConfigurationError(
@@ -47,14 +50,14 @@ def check_history(source: Source, transformer: Transformer, what: HistoryRange) 
 class HistoryImporter:
     """One run of an import. ``number``: its id in the ledger. ``trial``: nothing is sent (dry run, shadow mode).
 
-    ``options``: of load; its ``stop`` also ends the import. ``settle``: called with each finished slice.
+    ``options``: of load; its ``stop`` also ends the import. ``files``: the delivered files, if the source reads them.
     """
 
     run: PipelineRun
     number: int
     options: LoadOptions
     trial: bool = False
-    settle: Callable[[HistorySlice], None] = lambda _one: None
+    files: DeliveredFiles | None = None
 
     def import_all(self, limit: int | None = None) -> bool:
         """Import all slices that are left. ``limit``: no further slice begins once that many orders are done.
@@ -73,7 +76,8 @@ class HistoryImporter:
                 log.info("history: the slice %s was broken off before; it is imported again", one.name)
             orders = self._import(one)
             imports.finish(ctx, self.number, one.number, orders)
-            self.settle(one)
+            if self.files is not None and not self.trial:
+                self.files.remove(one.name)
             after = imports.progress(self.number)
             done = after.orders - before.orders
             log.info("%s", progress_line(replace(one, orders=orders), after, done, time.monotonic() - began))
@@ -100,7 +104,7 @@ class HistoryImporter:
     def _read(self, one: HistorySlice) -> Manifest:
         run, wiring = self.run, self.run.wiring
         if wiring.source.windowed:
-            file = "" if one.start else one.name
+            file = self.files.read(one.name) if self.files is not None else None
             mark = HistoryMark(self.number, REPORTED if wiring.settings.history.write_back else SILENT)
             return run.extract(plan_history(one.start, one.end, file, wiring.settings.reading, mark))
         if one.start is None or one.end is None:

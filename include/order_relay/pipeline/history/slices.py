@@ -1,8 +1,8 @@
-"""What a history import reads, slice by slice: the days of a range, or the files that were delivered."""
+"""The days that a history import reads, slice by slice. For files see ``history.files``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from order_relay.errors import ConfigurationError
@@ -15,14 +15,12 @@ _DAY = timedelta(days=1)
 
 
 def read_range(first: str | None, last: str | None, now: datetime) -> HistoryRange:
-    """The range from the first to the last day (``YYYY-MM-DD``, UTC), both included; without both, an empty one.
+    """The range from the first to the last day (``YYYY-MM-DD``, UTC), both included.
 
     Raises ``ConfigurationError`` for anything else.
     """
-    if not first and not last:
-        return HistoryRange()
     if not first or not last:
-        raise ConfigurationError("give both From and To, such as 2024-01-01 and 2024-12-31, or neither for files")
+        raise ConfigurationError("give both From and To: the first and the last day, such as 2024-01-01")
     start, end = _day(first, "From"), _day(last, "To") + _DAY
     if start >= end:
         raise ConfigurationError(f"From ({first}) must not be after To ({last})")
@@ -39,12 +37,6 @@ def days_of(what: HistoryRange, now: datetime) -> Iterator[HistorySlice]:
     while start is not None and what.end is not None and start < min(what.end, now):
         yield HistorySlice(number, start.date().isoformat(), start, min(start + _DAY, now))
         start, number = start + _DAY, number + 1
-
-
-def files_of(names: Iterable[str]) -> Iterator[HistorySlice]:
-    """One slice per file, by name."""
-    for number, name in enumerate(sorted(names)):
-        yield HistorySlice(number, name)
 
 
 def _day(text: str, field: str) -> datetime:

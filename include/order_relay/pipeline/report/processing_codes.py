@@ -162,6 +162,10 @@ _STATUS_FILES: Mapping[str, Advice] = {
         "Wrong encoding", "The file does not have the encoding of the settings.", "files.encoding"
     ),
     "broken_quotes": _export("Broken quotes", "A quoted cell has no closing quote."),
+    "rows_differ": _export("Rows differ", "Rows of one order have different values in a column of the order."),
+    "number_missing": _export(
+        "No order number", "A row has no readable order number; neighbouring orders are held back."
+    ),
     "cut_off": _export("File cut off", "The last row is incomplete."),
     "no_status": _export("No status", "A row has no status."),
     "unknown_kind": _export("Unknown kind of row", "A row is of an unknown kind."),

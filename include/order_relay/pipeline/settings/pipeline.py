@@ -20,6 +20,7 @@ from order_relay.pipeline.settings.locations import CONFIG_VARIABLE, IN_AIRFLOW_
 from order_relay.pipeline.settings.sections import (
     AcknowledgeSettings,
     ChunkSettings,
+    DeliverySettings,
     DoubtSettings,
     FeedbackSettings,
     HistorySettings,
@@ -78,6 +79,7 @@ class PipelineSettings(SettingsSection):
     feedback: FeedbackSettings = FeedbackSettings()
     oms_status: OmsStatusSettings = OmsStatusSettings()
     history: HistorySettings = HistorySettings()
+    files: DeliverySettings = DeliverySettings()
     doubt: DoubtSettings = DoubtSettings()
     review: ReviewSettings = ReviewSettings()
     reconcile: ReconcileSettings = ReconcileSettings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from order_relay.orders.fulfilment.oms_order import AskingPace
 from order_relay.orders.messages import MAX_ATTEMPTS
@@ -151,6 +151,42 @@ class HistorySettings(SettingsSection):
     """
 
     write_back: bool = False
+
+
+class FetchSettings(SettingsSection):
+    """The server from which files are fetched: an Airflow connection of type ftp, ftps or sftp.
+
+    ``folder``, ``move_to``: paths on the server. ``pattern``: of file names (``*``, ``?``, ``[...]``, case
+    insensitive). ``afterwards``: what happens to a file on the server once it is in the batch store. ``settled_s``: a
+    file is fetched if it is unchanged after this many seconds. ``most``: maximum files per run.
+    """
+
+    connection: str = Field(min_length=1, max_length=200)
+    folder: str = Field(default=".", min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")
+    pattern: str = Field(default="*.csv", min_length=1)
+    afterwards: Literal["keep", "delete", "move"] = "keep"
+    move_to: str = Field(default="", pattern=r"^[^\x00-\x1f\x7f]*$")
+    settled_s: float = Field(default=10.0, ge=0.0, le=300.0)
+    most: int = Field(default=1000, ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _move_to_fits(self) -> FetchSettings:
+        if (self.afterwards == "move") != bool(self.move_to):
+            raise ValueError("move_to is needed with afterwards: move, and only then")
+        if self.move_to and self.move_to.rstrip("/") == self.folder.rstrip("/"):
+            raise ValueError("move_to must be another folder, or the files would be fetched again")
+        return self
+
+
+class DeliverySettings(SettingsSection):
+    """The files of a source that reads files, in ``PIPELINE/drops/`` of the batch store.
+
+    ``fetch``: the server from which files are fetched before a history import. ``size_limit_bytes``: of a file; it is
+    read into memory as a whole.
+    """
+
+    fetch: FetchSettings | None = None
+    size_limit_bytes: int = Field(default=50 << 20, ge=1, le=1 << 30)
 
 
 class DoubtSettings(SettingsSection):

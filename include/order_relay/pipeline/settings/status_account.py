@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from order_relay.errors import ConfigurationError
 from order_relay.orders.fulfilment.csv_text import usable_encoding
 from order_relay.pipeline.settings.pipeline import STATUS_FILE, Cron, load_validated, status_files
-from order_relay.pipeline.settings.sections import SettingsSection, VendorAccount
+from order_relay.pipeline.settings.sections import FetchSettings, SettingsSection, VendorAccount
 from order_relay.times import find_zone
 
 NAMED_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -77,31 +77,6 @@ _MAIL_FOLDER = r"^[ !#-\[\]-~]*$"
 """Names of IMAP folders: ASCII without quotation marks and backslashes; others are given in modified UTF-7."""
 
 _SENDER = r"^[!#-?A-\[\]-~]*@[!#-?A-\[\]-~]+$"
-
-
-class FetchSettings(SettingsSection):
-    """The server from which CSV files are fetched: an Airflow connection of type ftp, ftps or sftp.
-
-    ``folder``, ``move_to``: paths on the server. ``pattern``: of file names (``*``, ``?``, ``[...]``, case
-    insensitive). ``afterwards``: what happens to a file on the server once it is in the batch store. ``settled_s``: a
-    file is fetched if it is unchanged after this many seconds. ``most``: maximum files per run.
-    """
-
-    connection: str = Field(min_length=1, max_length=200)
-    folder: str = Field(default=".", min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")
-    pattern: str = Field(default="*.csv", min_length=1)
-    afterwards: Literal["keep", "delete", "move"] = "keep"
-    move_to: str = Field(default="", pattern=r"^[^\x00-\x1f\x7f]*$")
-    settled_s: float = Field(default=10.0, ge=0.0, le=300.0)
-    most: int = Field(default=1000, ge=1, le=100_000)
-
-    @model_validator(mode="after")
-    def _move_to_fits(self) -> FetchSettings:
-        if (self.afterwards == "move") != bool(self.move_to):
-            raise ValueError("move_to is needed with afterwards: move, and only then")
-        if self.move_to and self.move_to.rstrip("/") == self.folder.rstrip("/"):
-            raise ValueError("move_to must be another folder, or the files would be fetched again")
-        return self
 
 
 class MailSettings(SettingsSection):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from order_relay.batches import BatchStore, StoreUnavailableError
 from order_relay.errors import TransientError
 from order_relay.pipeline.fulfilment.status_fetch import FetchReport, FileSkipped, RemoteFile, fetch_files
-from order_relay.pipeline.settings.status_account import FetchSettings
+from order_relay.pipeline.settings.sections import FetchSettings
 from tests.support.failpoints import killed_at
 
 ACCOUNT = "acommerce_status"

@@ -13,7 +13,8 @@ from order_relay.airflow.doctor.checks import CheckResult, Severity
 from order_relay.airflow.doctor.status_accounts import status_accounts
 from order_relay.airflow.installation import Installation
 from order_relay.errors import ConfigurationError
-from order_relay.pipeline.settings.status_account import FetchSettings, load_status
+from order_relay.pipeline.settings.sections import FetchSettings
+from order_relay.pipeline.settings.status_account import load_status
 
 Make = Callable[..., Any]
 

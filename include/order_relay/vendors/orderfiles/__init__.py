@@ -1,0 +1,1 @@
+"""Orders in CSV and JSON lines files: a source for history imports."""
