@@ -15,7 +15,8 @@ from order_relay.vendors import all_vendors, load_vendor
 FORMS = json.loads((Path(__file__).parent / "connection_forms.json").read_text())
 """A change of a form is a change of this file: users see both."""
 
-REQUIRED = {"org": "acme", "token_url": "https://auth.example/t", "manufacturer_id": 7, "catalog_id": 3, "channel": "c", "origin": "o"}
+REQUIRED = {"org": "acme", "token_url": "https://auth.example/t", "manufacturer_id": 7, "catalog_id": 3, "channel": "c"}
+REQUIRED |= {"origin": "o"}
 """The extra fields that some vendor needs."""
 
 
