@@ -93,6 +93,8 @@ def _alone(engine: Engine) -> Iterator[None]:
         while not conn.execute(_TRY_LOCK, {"key": _LOCK}).scalar():
             conn.rollback()
             time.sleep(_POLL_S)
+        # The result of the last query keeps its snapshot until the next statement, and this one needs none.
+        conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield
         conn.rollback()
 
