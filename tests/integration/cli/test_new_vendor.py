@@ -16,7 +16,7 @@ from tests.unit.cli.admin.test_new_vendor import call, made
 
 ROOT = Path(__file__).parents[3]
 VENDOR = {"README.md", "client.py", "connection.py", "mapping.yaml", "order.schema.json", "quality.yaml", "vendor.py"}
-FOLDERS = ("include", "dags", "docs", "plugins", "scripts", "tests")
+FOLDERS = ("benchmarks", "include", "dags", "docs", "plugins", "scripts", "tests")
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".cache", ".demo", ".ui", "build")
 
 
@@ -60,7 +60,7 @@ def test_the_new_vendor_works_in_a_repository_of_its_own(
 def test_a_new_vendor_passes_every_check_of_a_checkout(tmp_path: Path) -> None:
     for name in FOLDERS:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=NOT_COPIED)
-    for file in ROOT.glob("*.*"):
+    for file in ROOT.iterdir():
         if file.is_file():
             shutil.copy(file, tmp_path)
     python = {"PYTHONPATH": str(tmp_path / "include")}

@@ -29,6 +29,7 @@ def connection(conn_id: str) -> Connection:
         "manufacturer_id": "7",
         "catalog_id": "3",
         "time_zone": "Europe/Amsterdam",
+        "origin": "old-shop",
     }
     return Connection(conn_id, "https://vendor.example", "user", "secret", extra=extra)
 
