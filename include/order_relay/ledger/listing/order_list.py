@@ -108,7 +108,8 @@ def _page(
     further = write_cursor(filtered, sort, replace(found.further, back=order.back)) if found.further else None
     if position is None:
         return OrderPage(rows, further, None, found.count, found.partial, found.cut)
-    first = _position(rows[0], sort) if rows else position
+    # a page without rows was read behind the position, and on the way back the order at it comes first
+    first = _position(rows[0], sort) if rows else replace(position, id=position.id + (-1 if order.falls else 1))
     opposite = write_cursor(filtered, sort, replace(first, back=not order.back))
     if order.back:
         return OrderPage(rows[::-1], opposite, further, found.count, found.partial, found.cut)

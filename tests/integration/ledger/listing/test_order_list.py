@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from order_relay.errors import ConfigurationError
@@ -143,10 +143,16 @@ filters = st.builds(
     search=st.sampled_from(["", "", "", "so-1", "SO-", "PO-7", "S9", "l8", "WEB%", "ß", "nothing"]),
 )
 
+EMPTY_LAST_PAGE = OrderFilter(
+    frozenset(NAMES), reason="not_in_table", received_from=NOW - timedelta(hours=28), changed_before=NOW
+)
+"""The way back begins at the last order of the page before, which must not be left out."""
+
 
 @pytest.mark.parametrize(("narrow", "walk"), [(5_000, 10_000), (10, 12)], ids=["one condition leaves few", "many"])
 @settings(max_examples=40, deadline=None)
 @given(found=filters, sort=st.builds(OrderSort, st.sampled_from(SORTS), st.booleans()), limit=st.sampled_from([7, 15]))
+@example(found=EMPTY_LAST_PAGE, sort=OrderSort("received", False), limit=7)
 def test_the_pages_are_the_filtered_and_sorted_orders(
     listed: Listed, narrow: int, walk: int, found: OrderFilter, sort: OrderSort, limit: int
 ) -> None:
