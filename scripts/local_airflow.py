@@ -27,6 +27,12 @@ BIN = Path(sys.executable).parent
 _ADDRESS = re.compile(r"http://[0-9.]+:\d+|\bport[ :=]+\d+|^\d+$", re.IGNORECASE | re.MULTILINE)
 
 
+def say(text: str) -> None:
+    """Print a line at once, also into a pipe."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 class CommandError(Exception):
     """An error shown to the user without a traceback."""
 

@@ -30,6 +30,7 @@ from local_airflow import (
     pipeline_of,
     running,
     sandbox,
+    say,
     vendor_connections,
 )
 
@@ -46,9 +47,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     home = fresh_home(".ui")
     if options.history:
-        _say(f"A past of {options.history} days is made meanwhile; HISTORY=0 skips it.")
+        say(f"A past of {options.history} days is made meanwhile; HISTORY=0 skips it.")
     with interface(home, options.orders, options.seed, options.port, options.source, history=options.history) as ui:
-        _say(_welcome(ui, home, pipeline))
+        say(_welcome(ui, home, pipeline))
         return _watch(ui.started, home)
 
 
@@ -129,10 +130,10 @@ def interface(
             paths = os.pathsep.join([str(ROOT / "include"), str(ROOT / "scripts")])
             past = stack.enter_context(running(command, home / "history.log", env | {"PYTHONPATH": paths}))
         if not (home / "airflow.db").exists():
-            _say("Creating Airflow's database ...")
+            say("Creating Airflow's database ...")
             if airflow(["db", "migrate"], env, home / "migrate.log"):
                 raise CommandError(f"could not create Airflow's database; see {home / 'migrate.log'}")
-        _say("Starting Airflow (20 to 40 seconds) ...")
+        say("Starting Airflow (20 to 40 seconds) ...")
         started: list[tuple[str, Any]] = []
         for name in components:
             command = [sys.executable, "-m", "airflow", name]
@@ -256,15 +257,10 @@ def _watch(started: Sequence[tuple[str, Any]], home: Path) -> int:
             _check_alive(started, home)
             time.sleep(1)
     except KeyboardInterrupt:
-        _say("\nStopping ...")
+        say("\nStopping ...")
         # Another Ctrl-C must not leave processes behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from local_airflow import CommandError, fresh_home, live_files, pipeline_files, pipeline_of, sandbox
+from local_airflow import CommandError, fresh_home, live_files, pipeline_files, pipeline_of, sandbox, say
 
 from cluster.cluster import ADMIN, STORE, RunningCluster, running_cluster
 
@@ -22,9 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     live = live_files(home / "config", pipeline_files())
     with (
         sandbox(home, options.orders, options.seed, "--source", options.source) as vendors,
-        running_cluster(home, vendors, port=options.port, pgbouncer=options.pgbouncer, extra=live, say=_say) as cluster,
+        running_cluster(home, vendors, port=options.port, pgbouncer=options.pgbouncer, extra=live, say=say) as cluster,
     ):
-        _say(_welcome(cluster, vendors, pipeline))
+        say(_welcome(cluster, vendors, pipeline))
         return _watch(cluster)
 
 
@@ -69,17 +69,12 @@ def _watch(cluster: RunningCluster) -> int:
         while True:
             cluster.check_alive(servers_only=True)
             for name in cluster.restart_ended():
-                _say(f"{name} ended and is started again; see {cluster.home.name}/{name}.log")
+                say(f"{name} ended and is started again; see {cluster.home.name}/{name}.log")
             time.sleep(1)
     except KeyboardInterrupt:
-        _say("\nStopping ...")
+        say("\nStopping ...")
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # another Ctrl-C must not leave processes behind
         return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster.cluster import RunningCluster, running_cluster
-from local_airflow import CommandError, fresh_home, live_files, vendor_connections
+from local_airflow import CommandError, fresh_home, live_files, say, vendor_connections
 
 from order_relay_sandbox.serving import serve_in_thread
 from order_relay_sandbox.supercat.generator import orders
@@ -107,25 +107,20 @@ def main() -> int:
 
 def _report(made: Company, trials: list[Trial], problems: list[str]) -> bool:
     """Print the table and what is wrong; returns whether anything is."""
-    _say("| fault | lost | doubled | acknowledged early | left in doubt | run ended after, s | in doubt then |")
-    _say("|---|---:|---:|---:|---:|---:|---:|")
+    say("| fault | lost | doubled | acknowledged early | left in doubt | run ended after, s | in doubt then |")
+    say("|---|---:|---:|---:|---:|---:|---:|")
     problems += made.violations()
     for trial in trials:
         verdict = made.verdict(trial.fault)
         counts = (verdict.lost, verdict.doubled, verdict.early, verdict.left["in_doubt"])
         cells = " | ".join(str(number) for number in (*counts, round(trial.run_s), trial.doubtful))
-        _say(f"| {trial.fault} | {cells} |")
+        say(f"| {trial.fault} | {cells} |")
         if any(counts) or verdict.left:
             problems.append(f"{trial.fault}: {verdict}")
-    _say(f"\n{made.imported()} orders at the OMS")
+    say(f"\n{made.imported()} orders at the OMS")
     for problem in problems:
-        _say(f"- {problem}")
+        say(f"- {problem}")
     return bool(problems)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def _note(text: str) -> None:

@@ -193,6 +193,8 @@ NameSet = Annotated[frozenset[str], BeforeValidator(split_names)]
 Name = Annotated[str, matching(NAME, "must consist of letters, digits, dots, dashes and underscores")]
 Url = Annotated[str, AfterValidator(check_url)]
 Secret = Annotated[str, Field(repr=False)]
+ExtraSecret = Annotated[Secret, Field(json_schema_extra={"format": "password"})]
+"""A secret among the extra fields; the form hides what is typed."""
 BasicLogin = Annotated[
     Secret, matching("[^:]*", "must not contain a colon: Basic authentication does not allow it"), Field(title="Login")
 ]

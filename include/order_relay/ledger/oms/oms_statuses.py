@@ -16,20 +16,19 @@ What ``record`` guarantees to its users:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.oms_tables import oms_status
-from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import event, submission
+from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text, dump_json, load_json
-from order_relay.ledger.submissions.transitions import lock
+from order_relay.ledger.submissions.transitions import lock, record_events
 from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.fulfilment.shipment_progress import ShippedLine
 from order_relay.orders.messages import RunContext
@@ -87,14 +86,13 @@ class OmsStatuses(Repository):
         (not enrolled) is left out.
         """
         rows = _locked(tx, answers)
-        changes = [_change(row, answers[row.id]) for row in rows]
+        changes = {row: change for row in rows if (change := _change(row, answers[row.id])) is not None}
         tx.many(_ANSWERED, [_answered(tx.now, row, answers[row.id], pace, asked_from) for row in rows])
-        changed = [(row, answers[row.id], one) for row, one in zip(rows, changes, strict=True) if one is not None]
-        tx.many(event.insert(), [_event(tx, ctx, row, answer) for row, answer, _ in changed])
-        cancelled = {"ids": [row.id for row, _, change in changed if change.cancelled]}
+        record_events(tx, replace(ctx, who=OMS), {row: _describe(answers[row.id]) for row in changes})
+        cancelled = {"ids": [row.id for row, change in changes.items() if change.cancelled]}
         if cancelled["ids"]:
             tx.run(submission.update().where(among(submission.c.id, "ids")).values(cancelled_at=tx.now), cancelled)
-        return [change for _, _, change in changed]
+        return list(changes.values())
 
     @writes
     def record_unanswered(self, tx: Transaction, problems: Mapping[int, str], pace: AskingPace) -> None:
@@ -193,19 +191,10 @@ def _answered(now: datetime, row: Any, answer: OmsOrder, pace: AskingPace, asked
     }
 
 
-def _event(tx: Transaction, ctx: RunContext, row: Any, answer: OmsOrder) -> dict[str, Any]:
+def _describe(answer: OmsOrder) -> str:
     units = sum(line.quantity for line in answer.cancelled)
     cancelled = f", {units} units cancelled" if units else ""
-    return {
-        "submission_id": row.id,
-        "from_state": State.IMPORTED,
-        "to_state": State.IMPORTED,
-        "revision": row.revision,
-        "at": tx.now,
-        "run": ctx.run,
-        "who": OMS,
-        "why": f"OMS status {_word(answer) or '(empty)'}: {answer.reading.replace('_', ' ')}{cancelled}",
-    }
+    return f"OMS status {_word(answer) or '(empty)'}: {answer.reading.replace('_', ' ')}{cancelled}"
 
 
 def _word(answer: OmsOrder) -> str:

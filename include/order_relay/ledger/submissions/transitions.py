@@ -219,12 +219,22 @@ def _write_events(tx: Transaction, ids: Sequence[int], via: tuple[State, ...], c
         )
 
 
+def record_events(tx: Transaction, ctx: RunContext, texts: Mapping[Any, str], *, later: int = 0) -> None:
+    """Events of locked rows whose state stays, with a text each. ``later``: their revisions since they were read."""
+    rows = [
+        (row.id, row.state, row.state, row.revision + later, tx.now, ctx.run, ctx.who, why)
+        for row, why in texts.items()
+    ]
+    tx.many(event.insert(), [dict(zip(_EVENT_COLUMNS, row, strict=True)) for row in rows])
+
+
 def _text(name: str) -> sa.BindParameter[str]:
     return sa.bindparam(name, type_=sa.Text)
 
 
+_EVENT_COLUMNS = ("submission_id", "from_state", "to_state", "revision", "at", "run", "who", "why")
 _INSERT_EVENTS = event.insert().from_select(
-    ["submission_id", "from_state", "to_state", "revision", "at", "run", "who", "why"],
+    list(_EVENT_COLUMNS),
     sa.select(
         submission.c.id,
         _text("b_from"),

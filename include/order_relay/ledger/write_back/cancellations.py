@@ -20,11 +20,11 @@ from order_relay.ledger.schema.listed_rows import CancelledSubmission
 from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.states import AT_DESTINATION, State
-from order_relay.ledger.schema.tables import event, submission
+from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
-from order_relay.ledger.submissions.transitions import TransitionCause, lock, transition, update
+from order_relay.ledger.submissions.transitions import TransitionCause, lock, record_events, transition, update
 from order_relay.ledger.write_back.oms_cancellations import OMS_CANCELLED
 from order_relay.orders.mapping.eligibility import CANCELLED as STOPPED
 from order_relay.orders.mapping.eligibility import NOT_RETURNED, is_eligibility_reason
@@ -194,22 +194,7 @@ def release(tx: Transaction, ctx: RunContext, rows: Sequence[Any], why: str) -> 
 def mark(tx: Transaction, ctx: RunContext, marks: Mapping[Any, Mapping[str, Any]], why: str) -> None:
     """Write marks of locked rows with an event each: a new revision, so that decisions about the old case fail."""
     update(tx, list(marks), {row.id: columns for row, columns in marks.items()})
-    tx.many(
-        event.insert(),
-        [
-            {
-                "submission_id": row.id,
-                "from_state": row.state,
-                "to_state": row.state,
-                "revision": row.revision + 1,
-                "at": tx.now,
-                "run": ctx.run,
-                "who": ctx.who,
-                "why": why,
-            }
-            for row in marks
-        ],
-    )
+    record_events(tx, ctx, dict.fromkeys(marks, why), later=1)
 
 
 _NOT_TAKEN_OVER = sa.exists().where(

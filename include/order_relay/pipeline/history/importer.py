@@ -67,8 +67,8 @@ class HistoryImporter:
         """
         imports, ctx = self.run.ledger.history_imports, self.run.ctx
         began = time.monotonic()
-        before = imports.progress(self.number)
-        while limit is None or imports.progress(self.number).orders - before.orders < limit:
+        before = after = imports.progress(self.number)
+        while limit is None or after.orders - before.orders < limit:
             one = imports.claim(ctx, self.number)
             if one is None:
                 break

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from order_relay.http.connection_settings import (
     Download,
+    ExtraSecret,
     FieldError,
     HttpSettings,
     MaxWait,
@@ -50,11 +51,10 @@ class AcommerceSettings(HttpSettings):
         description="For tokens and webhooks",
         examples=[LIVE_COMMON],
     )
-    hook_secret: Secret = Field(
+    hook_secret: ExtraSecret = Field(
         "",
         title="Webhook secret",
         description="Key of the signatures of webhook deliveries; if empty, deliveries are refused",
-        json_schema_extra={"format": "password"},
     )
     signature: Literal["sha256", "sha1", "sha512"] = Field(
         "sha256",

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from order_relay.http.connection_settings import (
     NAME,
+    ExtraSecret,
     Secret,
     TextMapping,
     Url,
@@ -153,11 +154,10 @@ class OmsSettings(SendSettings):
         description='Where orders and shipments show their status and parcels, such as {"tracking": "trackingNumbers"}',
     )
 
-    notification_secret: Secret = Field(
+    notification_secret: ExtraSecret = Field(
         "",
         title="Secret of notifications",
         description="The OMS must send it with each notification; if empty, notifications are refused",
-        json_schema_extra={"format": "password"},
     )
     notification_header: Annotated[str, matching(NAME, "must be the name of a header")] = Field(
         "Authorization",

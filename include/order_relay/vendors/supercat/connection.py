@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from order_relay.http.connection_settings import (
     BasicLogin,
     Download,
+    ExtraSecret,
     FieldError,
     HttpSettings,
     Secret,
@@ -60,11 +61,10 @@ class SuperCatSettings(HttpSettings):
         title="User name of the order download",
         description="Unverified: the organisation's own API credentials, which are not the admin account",
     )
-    download_password: Secret = Field(
+    download_password: ExtraSecret = Field(
         "",
         title="Password of the order download",
         description="Unverified: belongs to that user name",
-        json_schema_extra={"format": "password"},
     )
 
     @model_validator(mode="after")
