@@ -112,6 +112,18 @@ class ConfigurationError(OrderRelayError):
     """A setting, credential, address or database is wrong. Retrying cannot help; an operator must change it."""
 
 
+def missing_package(setting: str, package: str, error: Exception, extra: str = "") -> ConfigurationError:
+    """The error for a setting that needs a package which cannot be imported, with the command that installs it.
+
+    ``extra``: this package's extra that brings it, for one that is not always installed.
+    """
+    requirement = f"'order-relay[{extra}]'" if extra else f"'{package}'"
+    return ConfigurationError(
+        f"{setting} needs {package}, which is not installed or cannot be imported ({error}). Install it in "
+        f"the environment of every Airflow process: pip install {requirement}"
+    )
+
+
 class SourceAuthError(ConfigurationError):
     """The source rejected our credentials. The pipeline is suspended until the connection is edited."""
 

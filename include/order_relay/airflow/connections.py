@@ -171,12 +171,12 @@ def store_filesystem(url: str) -> tuple[str, Any]:
     from airflow.sdk import ObjectStoragePath
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from order_relay.batches.filesystems import missing_package
+    from order_relay.batches.filesystems import unusable_scheme
 
     try:
         filesystem = ObjectStoragePath(url).fs
     except (ImportError, ValueError) as error:
-        raise missing_package(scheme, error) from None
+        raise unusable_scheme(scheme, error) from None
     except AirflowNotFoundException:
         name = authority.partition("@")[0]
         raise ConfigurationError(f"Variable {BATCHES_VARIABLE}: connection {name!r} is not defined") from None

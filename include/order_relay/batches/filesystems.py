@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import fsspec.core
 
-from order_relay.errors import ConfigurationError
+from order_relay.errors import ConfigurationError, missing_package
 
 LOCAL_SCHEMES = frozenset({"file", "local"})
 
@@ -39,7 +39,7 @@ def open_filesystem(url: str, filesystem: Any = None) -> tuple[Any, str]:
     try:
         found, root = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
-        raise missing_package(scheme, error) from None
+        raise unusable_scheme(scheme, error) from None
     return found, str(root)
 
 
@@ -61,15 +61,12 @@ def local_path(url: str) -> str:
     return unquote(f"/{path}", errors="surrogateescape")
 
 
-def missing_package(scheme: str, error: Exception) -> ConfigurationError:
+def unusable_scheme(scheme: str, error: Exception) -> ConfigurationError:
     """The error for a scheme that cannot be used here; names the package to install, where it is known."""
     if scheme in PROVIDER_PACKAGES:
         package, extra = PROVIDER_PACKAGES[scheme]
-        return ConfigurationError(
-            f"the batch store is at {scheme}://..., but the package for it is not installed. Install {package} (with "
-            f"this package's extra: pip install 'order-relay[{extra}]') in every Airflow process"
-        )
+        return missing_package(f"the batch store {scheme}://... (Variable order_relay_batches)", package, error, extra)
     return ConfigurationError(
-        f"the batch store is at {scheme}://..., which cannot be used here ({error}). Use file://, s3://, gs:// or "
-        "abfs://, or install the file system that fsspec needs for it"
+        f"the batch store {scheme}://... (Variable order_relay_batches) cannot be used here ({error}). Use file://, "
+        "s3://, gs:// or abfs://, or install the file system that fsspec needs for it"
     )

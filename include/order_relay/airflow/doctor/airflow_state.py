@@ -1,12 +1,13 @@
-"""Doctor's checks of Airflow: the stop switch and paused DAGs."""
+"""Doctor's checks of Airflow: the stop switch, paused DAGs, and the provider that lineage needs."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 
 from order_relay.airflow.doctor.checks import CheckResult, fail, ok, warn
 from order_relay.airflow.installation import Installation
-from order_relay.errors import TransientError
+from order_relay.errors import TransientError, missing_package
 from order_relay.pipeline.report.dag_effects import MISSING_WHILE_PAUSED, NO_RUNS
 
 
@@ -45,3 +46,17 @@ def dags(installation: Installation, in_use: Iterable[str]) -> Iterator[CheckRes
         elif paused[name]:
             advice = f"unpause it in Airflow or run: airflow dags unpause {name}"
             yield warn(f"DAG {name}", f"paused: {missing}", advice)
+
+
+def lineage() -> Iterator[CheckResult]:
+    """A warning if Airflow is configured to send lineage and its OpenLineage provider is missing."""
+    from airflow.sdk.configuration import conf
+
+    setting = "[openlineage] transport" if conf.get("openlineage", "transport", fallback="") else "OPENLINEAGE_URL"
+    if setting == "OPENLINEAGE_URL" and not os.environ.get(setting):
+        return
+    try:
+        import airflow.providers.openlineage  # noqa: F401
+    except ImportError as error:
+        problem = missing_package(setting, "apache-airflow-providers-openlineage", error, "openlineage")
+        yield warn("lineage", str(problem), f"until then no lineage is sent; remove {setting} if none is wanted")

@@ -33,6 +33,7 @@ def run_checks(
     )
     yield from run_guarded("stop switch", "set it to 'false'", partial(airflow_state.stop_switch, installation))
     yield from run_guarded("DAGs", "see above", partial(_dags, installation))
+    yield from airflow_state.lineage()
     yield from run_guarded("alerts", "edit connection order_relay_alerts", partial(storage.alerts, installation))
     yield from vendor_folders.vendor_folders()
     yield from run_guarded("endpoints", "see above", partial(endpoints.check_endpoints, installation, _FIX_CONNECTION))

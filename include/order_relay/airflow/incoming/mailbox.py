@@ -16,7 +16,7 @@ from typing import Any
 
 from order_relay.airflow.incoming.remote_files import socket_timeout
 from order_relay.airflow.metadata.stored_values import read_connection
-from order_relay.errors import ConfigurationError, TransientError
+from order_relay.errors import ConfigurationError, TransientError, missing_package
 from order_relay.iteration import batched
 from order_relay.pipeline.fulfilment.status_fetch import FileSkipped
 from order_relay.pipeline.fulfilment.status_mail import Mailbox, MailSummary
@@ -64,8 +64,9 @@ def open_mailbox(settings: MailSettings) -> Iterator[Mailbox]:
 def _sign_in(conn_id: str) -> imaplib.IMAP4:
     try:
         from airflow.providers.imap.hooks.imap import ImapHook
-    except ImportError:
-        raise ConfigurationError("files.mail needs Airflow's IMAP provider: pip install 'order-relay[imap]'") from None
+    except ImportError as error:
+        setting = f"connection {conn_id!r} (files.mail.connection)"
+        raise missing_package(setting, "apache-airflow-providers-imap", error, "imap") from None
     hook = ImapHook(conn_id)
     try:
         hook.get_conn()

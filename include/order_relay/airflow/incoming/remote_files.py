@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from order_relay.airflow.metadata.stored_values import read_connection
-from order_relay.errors import ConfigurationError, TransientError
+from order_relay.errors import ConfigurationError, TransientError, missing_package
 from order_relay.pipeline.fulfilment.status_fetch import FileServer, FileSkipped, RemoteFile
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ _NOT_IMPLEMENTED = ("500", "501", "502", "504")  # RFC 959
 def open_file_server(conn_id: str, folder: str) -> Iterator[FileServer]:
     """A folder of a file server, from an Airflow connection of type ``ftp``, ``ftps`` or ``sftp``.
 
-    Raises ``ConfigurationError`` for an undefined connection, another type, a refused login, an unknown host key, an
-    untrusted certificate, or a folder that cannot be listed; ``TransientError`` if the server cannot be reached.
+    Raises ``ConfigurationError`` for an undefined connection, another type, a missing provider, a refused login, an
+    unknown host key, an untrusted certificate, or a folder that cannot be listed; ``TransientError`` if the server
+    cannot be reached.
     """
     raw = read_connection(conn_id)
     if raw is None:
@@ -59,8 +60,10 @@ def socket_timeout() -> Iterator[None]:
 
 @contextmanager
 def _open_ftp(conn_id: str, folder: str, *, tls: bool) -> Iterator[FileServer]:
-    from airflow.providers.ftp.hooks.ftp import FTPHook, FTPSHook
-
+    try:
+        from airflow.providers.ftp.hooks.ftp import FTPHook, FTPSHook
+    except ImportError as error:
+        raise _provider_error(conn_id, "apache-airflow-providers-ftp", error) from None
     hook = (FTPSHook if tls else FTPHook)(conn_id)
     try:
         hook.get_conn()
@@ -188,10 +191,13 @@ class _FileTooLargeError(Exception):
 
 @contextmanager
 def _open_sftp(conn_id: str, folder: str) -> Iterator[FileServer]:
-    import paramiko
-    from airflow.providers.sftp.hooks.sftp import SFTPHook
     from airflow.sdk.exceptions import AirflowException
 
+    try:
+        import paramiko
+        from airflow.providers.sftp.hooks.sftp import SFTPHook
+    except ImportError as error:
+        raise _provider_error(conn_id, "apache-airflow-providers-sftp", error) from None
     try:
         # One attempt: Airflow retries the task, and a refused login must not be retried at all.
         hook = SFTPHook(conn_id, conn_retry_attempts=1)
@@ -279,6 +285,10 @@ def _folder_error(conn_id: str, folder: str, reason: Any) -> ConfigurationError:
     return ConfigurationError(
         f"connection {conn_id!r}: folder {folder!r} (files.fetch.folder) cannot be listed ({reason})"
     )
+
+
+def _provider_error(conn_id: str, package: str, error: ImportError) -> ConfigurationError:
+    return missing_package(f"connection {conn_id!r} (files.fetch.connection)", package, error)
 
 
 def _unreachable_error(conn_id: str, error: BaseException) -> TransientError:

@@ -154,6 +154,14 @@ def test_wrong_settings_are_named(account: Account, store: BatchStore, changed: 
         fetch(store, settings(**changed))
 
 
+def test_a_missing_provider_is_named_with_its_setting(
+    account: Account, store: BatchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.providers.imap.hooks.imap", None)
+    with pytest.raises(ConfigurationError, match=r"files\.mail\.connection.*pip install 'order-relay\[imap\]'"):
+        fetch(store, settings())
+
+
 def test_an_unreachable_server_is_tried_again(
     account: Account, store: BatchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

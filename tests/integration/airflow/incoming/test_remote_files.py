@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -234,6 +235,17 @@ def test_host_keys_are_verified(
     monkeypatch.setenv("HOME", str(tmp_path))  # without known_hosts
     monkeypatch.setenv("AIRFLOW_CONN_FILES", strangers.connection(host_key=host_key))
     with pytest.raises(ConfigurationError, match=message), open_file_server("files", "/out"):
+        pass
+
+
+@pytest.mark.parametrize(("kind", "provider"), [("ftp", "ftp"), ("ftps", "ftp"), ("sftp", "sftp")])
+def test_a_missing_provider_is_named_with_its_setting(
+    kind: str, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, f"airflow.providers.{provider}.hooks.{provider}", None)
+    monkeypatch.setenv("AIRFLOW_CONN_FILES", json.dumps({"conn_type": kind, "host": "127.0.0.1"}))
+    message = rf"files\.fetch\.connection.*pip install 'apache-airflow-providers-{provider}'"
+    with pytest.raises(ConfigurationError, match=message), open_file_server("files", "."):
         pass
 
 

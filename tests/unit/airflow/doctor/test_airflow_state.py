@@ -1,8 +1,9 @@
-"""What the doctor says about the stop switch, paused DAGs and shadow mode, and about a wrong file beside good ones."""
+"""Doctor on the stop switch, paused DAGs, lineage and shadow mode, and on a wrong file beside good ones."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,20 @@ def test_shadow_mode_and_a_wrong_file_beside_it(tmp_path: Path, monkeypatch: pyt
     assert failed.check == f"pipeline {PIPELINE}__broken"
     assert "connection: is missing" in failed.found
     assert any(f.level is Severity.OK and str(tmp_path) in f.found for f in findings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [("AIRFLOW__OPENLINEAGE__TRANSPORT", "[openlineage] transport"), ("OPENLINEAGE_URL", "OPENLINEAGE_URL")],
+)
+def test_lineage_without_its_provider(variable: str, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.providers.openlineage", None)
+    assert list(airflow_state.lineage()) == []
+    monkeypatch.setenv(variable, '{"type": "console"}')
+    (finding,) = airflow_state.lineage()
+    assert (finding.level, finding.check) == (Severity.WARN, "lineage")
+    assert finding.found.startswith(f"{setting} needs apache-airflow-providers-openlineage")
+    assert "pip install 'order-relay[openlineage]'" in finding.found
 
 
 def test_airflow_s_database_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
