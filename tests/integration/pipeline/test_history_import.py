@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +18,7 @@ from order_relay.airflow.installation import Installation
 from order_relay.cli import app as app_module
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger.delivery.history_imports import LEASE, HistoryProgress, HistoryRange
-from order_relay.orders.messages import RunContext
+from order_relay.orders.messages import RunContext, Selection, SourceOrder
 from order_relay.pipeline.history.importer import HistoryImporter, check_history
 from order_relay.pipeline.history.slices import days_of
 from order_relay.pipeline.load.stage import LoadOptions
@@ -126,6 +128,49 @@ def test_a_broken_off_import_continues_at_its_slice(past: Past) -> None:
     assert other.import_all() is True, "the slice that broke off is leased to the other run"
     assert past.progress(other).done == 2
     same = past.importer(stopping.run.ctx.run)
+    assert same.import_all() is False
+    assert past.progress(same).counts == {"imported": 6}
+    assert past.sent == 6
+
+
+def watch_reads(importer: HistoryImporter, monkeypatch: pytest.MonkeyPatch, then: Callable[[int], None]) -> None:
+    """Call ``then`` with the number of each slice before it is read."""
+    source = importer.run.wiring.source
+    read, days = source.fetch, itertools.count()
+
+    def fetch(selection: Selection) -> Iterator[SourceOrder]:
+        then(next(days))
+        return iter(list(read(selection)))
+
+    monkeypatch.setattr(source, "fetch", fetch)
+
+
+def test_the_next_slice_is_read_while_one_is_sent(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = threading.Event()
+
+    def sending_waits_for_the_second_slice() -> bool:
+        return not second.wait(30)
+
+    importer = past.importer(stop=sending_waits_for_the_second_slice, stop_answer_s=60)
+    watch_reads(importer, monkeypatch, lambda day: second.set() if day == 1 else None)
+    assert importer.import_all() is False
+    assert past.progress(importer).counts == {"imported": 6}
+
+
+def test_the_slice_that_is_being_sent_is_settled_when_the_next_one_cannot_be_read(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(day: int) -> None:
+        if day == 1:
+            raise TransientError("the shop is down")
+
+    importer = past.importer()
+    watch_reads(importer, monkeypatch, refuse)
+    with pytest.raises(TransientError, match="the shop is down"):
+        importer.import_all()
+    states = past.progress(importer).counts
+    assert set(states) <= {"imported", "ready"}, "nothing is left in doubt"
+    same = past.importer(importer.run.ctx.run)
     assert same.import_all() is False
     assert past.progress(same).counts == {"imported": 6}
     assert past.sent == 6

@@ -129,8 +129,13 @@ class HistoryImports(Repository):
         return int(known.id)
 
     @writes
-    def claim(self, tx: Transaction, ctx: RunContext, number: int) -> HistorySlice | None:
-        """The next slice that no other run works on, leased to this run; ``None`` if there is none."""
+    def claim(
+        self, tx: Transaction, ctx: RunContext, number: int, being_loaded: int | None = None
+    ) -> HistorySlice | None:
+        """The next slice that no other run works on, leased to this run; ``None`` if there is none.
+
+        ``being_loaded``: the slice that this run is sending, which is left out.
+        """
         free = sa.or_(
             history_slice.c.state == OPEN,
             sa.and_(
@@ -140,7 +145,11 @@ class HistoryImports(Repository):
         )
         row = tx.run(
             sa.select(history_slice)
-            .where(history_slice.c.import_id == number, free)
+            .where(
+                history_slice.c.import_id == number,
+                history_slice.c.number.is_distinct_from(being_loaded),
+                free,
+            )
             .order_by(history_slice.c.number)
             .limit(1)
             .with_for_update()
@@ -161,6 +170,12 @@ class HistoryImports(Repository):
     def renew(self, tx: Transaction, ctx: RunContext, number: int, of: int) -> None:
         """Extend the lease of a slice that this run works on."""
         tx.run(_one(number, of).where(history_slice.c.owner == ctx.run), {"lease_until": tx.now + LEASE})
+
+    @writes
+    def release(self, tx: Transaction, ctx: RunContext, number: int, of: int) -> None:
+        """Give back a slice that this run has not begun to send."""
+        mine = _one(number, of).where(history_slice.c.owner == ctx.run, history_slice.c.state == RUNNING)
+        tx.run(mine, {"state": OPEN, "owner": "", "lease_until": None})
 
     @writes
     def finish(self, tx: Transaction, ctx: RunContext, number: int, of: int, orders: int) -> None:

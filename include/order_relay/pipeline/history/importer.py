@@ -1,7 +1,7 @@
 """Imports orders of the past, slice by slice, with the stages of an ordinary run.
 
 A slice that was broken off is done again as a whole: what was received, sent or imported of it is known to the ledger
-and is not done twice. Memory depends on the largest slice, not on the range.
+and is not done twice. Memory depends on the two largest slices in a row, not on the range.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
 from order_relay.batches import Manifest
 from order_relay.errors import ConfigurationError, TransientError
-from order_relay.ledger.delivery.history_imports import LEASE, HistoryRange, HistorySlice
+from order_relay.ledger.delivery.history_imports import LEASE, HistoryProgress, HistoryRange, HistorySlice
 from order_relay.ledger.schema.records import REPORTED, SILENT, HistoryMark
 from order_relay.orders.payload.transformer import Transformer
+from order_relay.pipeline.history.background_load import BackgroundLoad
 from order_relay.pipeline.history.files import DeliveredFiles
 from order_relay.pipeline.history.progress import progress_line
 from order_relay.pipeline.load.stage import LoadOptions
+from order_relay.pipeline.lookup.preflight import unknown_batches
 from order_relay.pipeline.ports import Source
 from order_relay.pipeline.run import PipelineRun
 from order_relay.pipeline.runs.fetch_plan import plan_history
@@ -60,34 +63,45 @@ class HistoryImporter:
     files: DeliveredFiles | None = None
 
     def import_all(self, limit: int | None = None) -> bool:
-        """Import all slices that are left. ``limit``: no further slice begins once that many orders are done.
+        """Import all slices that are left. ``limit``: no further slice begins once that many orders were read.
 
-        Returns whether slices remain. Raises ``TransientError`` if sending was stopped, and what the stages raise; a
-        later call, also by another run, continues at the slice that broke off.
+        While a slice is being sent, the next one is read and transformed. Returns whether slices remain. Raises
+        ``TransientError`` if sending was stopped, and what the stages raise; a later call, also by another run,
+        continues at the slice that broke off.
         """
-        imports, ctx = self.run.ledger.history_imports, self.run.ctx
-        began = time.monotonic()
-        before = after = imports.progress(self.number)
-        while limit is None or after.orders - before.orders < limit:
-            one = imports.claim(ctx, self.number)
-            if one is None:
-                break
-            if one.tries > 1:
-                log.info("history: the slice %s was broken off before; it is imported again", one.name)
-            orders = self._import(one)
-            imports.finish(ctx, self.number, one.number, orders)
-            if self.files is not None and not self.trial:
-                self.files.remove(one.name)
-            after = imports.progress(self.number)
-            done = after.orders - before.orders
-            log.info("%s", progress_line(replace(one, orders=orders), after, done, time.monotonic() - began))
+        imports, ctx, store = self.run.ledger.history_imports, self.run.ctx, self.run.wiring.store
+        pace, read = _Pace(imports.progress(self.number)), 0
+        # asked before the first slice: later, the batch of a slice that is being read would look like an unknown one
+        has_past = unknown_batches(store, self.run.ledger, ctx.pipeline)
+        with BackgroundLoad() as background:
+            while (limit is None or read < limit) and (one := imports.claim(ctx, self.number, background.slice)):
+                if one.tries > 1:
+                    log.info("history: the slice %s was broken off before; it is imported again", one.name)
+                lease = _Lease(self, one, background)
+                orders = self._prepare(one, lease)
+                read += orders
+                try:
+                    background.wait(lease.renew)
+                except Exception:  # of the slice before: any run may continue with this one
+                    imports.release(ctx, self.number, one.number)
+                    raise
+                options = replace(self.options, stop=lease.stop, has_past=has_past)
+                background.start(one.number, partial(self._complete, replace(one, orders=orders), options, pace))
         if self.trial:
             self._compare()
         return bool(imports.unfinished(self.number))
 
-    def _import(self, one: HistorySlice) -> int:
-        """The stages of one slice. Returns how many orders were read."""
-        lease = _Lease(self, one)
+    def _complete(self, one: HistorySlice, options: LoadOptions, pace: _Pace) -> None:
+        """The stages of one slice from load on, and its end."""
+        imports = self.run.ledger.history_imports
+        self._load(options)
+        imports.finish(self.run.ctx, self.number, one.number, one.orders)
+        if self.files is not None and not self.trial:
+            self.files.remove(one.name)
+        log.info("%s", pace.line(one, imports.progress(self.number)))
+
+    def _prepare(self, one: HistorySlice, lease: _Lease) -> int:
+        """The stages of one slice up to transform. Returns how many orders were read."""
         batch = self._read(one)
         lease.renew()
         if self.run.has_work(batch):
@@ -95,10 +109,6 @@ class HistoryImporter:
             lease.renew()
             self.run.transform(self.run.dedupe(validated))
             lease.renew()
-            if not self.trial:
-                self._load(replace(self.options, stop=lease.stop))
-        if not self.trial and not self.run.wiring.source.windowed:  # it offers what is not acknowledged
-            self.run.acknowledge()
         return batch.records
 
     def _read(self, one: HistorySlice) -> Manifest:
@@ -114,11 +124,16 @@ class HistoryImporter:
         )
 
     def _load(self, options: LoadOptions) -> None:
+        """Send what is ready, and acknowledge where the source offers what is not acknowledged."""
+        if self.trial:
+            return
         self.run.advance_sequence()
         for chunk in self.run.plan_chunks():
             if self.run.load(chunk, options).get("stopped"):
                 raise TransientError(_STOPPED)
         self.run.advance_sequence()
+        if not self.run.wiring.source.windowed:
+            self.run.acknowledge()
 
     def _compare(self) -> None:
         """In shadow mode: compare what would be sent with the destination, once for all slices."""
@@ -127,11 +142,23 @@ class HistoryImporter:
                 self.run.load_shadow(chunk, 1)
 
 
-class _Lease:
-    """The lease of the slice that is being imported."""
+class _Pace:
+    """How fast this run imports."""
 
-    def __init__(self, importer: HistoryImporter, one: HistorySlice) -> None:
-        self._importer, self._one, self._renewed = importer, one, time.monotonic()
+    def __init__(self, before: HistoryProgress) -> None:
+        self._before, self._began = before, time.monotonic()
+
+    def line(self, one: HistorySlice, now: HistoryProgress) -> str:
+        """The line of the log after a slice."""
+        return progress_line(one, now, now.orders - self._before.orders, time.monotonic() - self._began)
+
+
+class _Lease:
+    """The lease of a slice that is being imported."""
+
+    def __init__(self, importer: HistoryImporter, one: HistorySlice, background: BackgroundLoad) -> None:
+        self._importer, self._one, self._background = importer, one, background
+        self._renewed = time.monotonic()
 
     def renew(self) -> None:
         """Extend it, at most every tenth of its length."""
@@ -143,4 +170,4 @@ class _Lease:
     def stop(self) -> bool:
         """The stop check of load, which is asked every few seconds: the lease is extended as well."""
         self.renew()
-        return self._importer.options.stop()
+        return self._background.stopping or self._importer.options.stop()

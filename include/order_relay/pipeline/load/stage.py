@@ -47,7 +47,8 @@ class LoadOptions:
     fraction of the destination's limits. ``stop``: called before the first request, before the first order and every
     ``stop_every_s``; true ends the chunk and unsent orders stay ready. The chunk also ends if ``stop`` fails, or does
     not answer within ``stop_answer_s``, ``stop_tries`` times in a row. ``settle_patience_s``: how long the commit of an
-    outcome is retried. ``dry_run``: nothing is sent and nothing is looked up.
+    outcome is retried. ``dry_run``: nothing is sent and nothing is looked up. ``has_past``: whether the batch store has
+    batches of another ledger; by default, that is checked when it matters.
     """
 
     settings: LoadSettings = field(default_factory=LoadSettings)
@@ -58,6 +59,7 @@ class LoadOptions:
     stop_tries: int = 3
     settle_patience_s: float = 60.0
     dry_run: bool = False
+    has_past: bool | None = None
 
 
 def load(  # noqa: PLR0917 - the shape that all stages have
@@ -157,9 +159,13 @@ class _Load:
             send,
             payloads=self._store,
             always=mode == "always",
-            has_past=lambda: unknown_batches(self._store, self._ledger, self._ctx.pipeline),
+            has_past=self._has_past,
             sent_elsewhere=lambda: unknown_payloads(self._store, self._ledger, self._ctx.pipeline),
         )
+
+    def _has_past(self) -> bool:
+        known = self._options.has_past
+        return unknown_batches(self._store, self._ledger, self._ctx.pipeline) if known is None else known
 
     async def _send(self, session: DestinationSession, ids: list[int], again: list[int]) -> Sender:
         settings = self._options.settings
