@@ -14,7 +14,7 @@ last day. One run imports the whole range.
 |---|---|
 | CloudSuite | orders confirmed in the range, in the states of the connection's field `history_states` |
 | SuperCat | the archive: orders fetched in the range that were not sent are evaluated again |
-| Order files | all files in `PIPELINE/drops/` of the batch store; each is removed once it is done |
+| Order files | files in `PIPELINE/drops/` of the batch store, 1,000 orders at a time; each is removed when done |
 
 **The status** of each order comes from the source's mapping (`fulfilment_status`). Without such a rule the import does
 not start, because every order would be sent as to be shipped.
@@ -24,8 +24,8 @@ The source gets no acknowledgement, number or shipment of these orders, unless `
 pipeline's file (SuperCat's orders are acknowledged, because it offers them until then). ShipRush is not offered what
 was shipped or cancelled.
 
-**A broken-off import continues** at the day that broke off: by the retries of the task, or by another run with the same
-pipeline and days. Nothing is imported twice, neither by another import nor by the pipeline's ordinary runs.
+**A broken-off import continues** at the slice that broke off: by the retries of the task, or by another run with the
+same pipeline and days. Nothing is imported twice, neither by another import nor by the pipeline's ordinary runs.
 
 **Shadow mode** (`mode: shadow`) and **Dry run** send nothing; the report shows what would have been sent. A trial
 begins anew if it breaks off.

@@ -62,6 +62,13 @@ class IncomingFolder:
             moment: datetime = self._fs.modified(file.path)
         return as_utc(moment)
 
+    def version(self, file: IncomingFile) -> str:
+        """Its size and time: they differ once it was changed. Empty for a missing file."""
+        with translate_errors(self._folder, "checking"):
+            if not self._fs.exists(file.path):
+                return ""
+            return f"{self._fs.size(file.path)} {self._fs.modified(file.path)}"
+
     def read(self, file: IncomingFile, limit: int) -> bytes:
         """Its bytes, at most ``limit + 1``, so that the caller can detect a file above ``limit``."""
         with translate_errors(self._folder, "reading"), self._fs.open(file.path, "rb") as opened:

@@ -218,6 +218,7 @@ def _history(ledger: Ledger, name: str) -> None:
     imports.renew(ctx, number, one.number)
     imports.finish(ctx, number, one.number, 0)
     imports.progress(number)
+    imports.is_left(number, "a")
     imports.latest([name])
     imports.unfinished(number)
 

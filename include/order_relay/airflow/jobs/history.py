@@ -109,7 +109,13 @@ def _delivered(wiring: Wiring) -> DeliveredFiles | None:
     """The delivered files, if the source reads files."""
     if not wiring.reads_files:
         return None
-    return DeliveredFiles(wiring.store, wiring.name, wiring.settings.files.size_limit_bytes)
+    return DeliveredFiles(
+        wiring.store,
+        wiring.name,
+        wiring.source,
+        limit=wiring.settings.files.size_limit_bytes,
+        reading=wiring.source_connection.fingerprint(),
+    )
 
 
 def _fetch(wiring: Wiring) -> None:

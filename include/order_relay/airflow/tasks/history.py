@@ -46,7 +46,7 @@ def history_params() -> dict[str, Param]:
             minimum=1,
             maximum=10_000_000,
             title="Maximum orders",
-            description="No further day or file begins once this many orders are done. Trigger the import again to "
+            description="No further slice begins once this many orders were read. Trigger the import again to "
             "continue. Empty: no limit.",
         ),
         "again": Param(

@@ -42,7 +42,7 @@ class HistoryRange:
 
 @dataclass(frozen=True, slots=True)
 class HistorySlice:
-    """A part of an import. ``name``: the day, or the file's name. ``orders``: that were read, once it is done."""
+    """A part of an import. ``name``: the day, or which orders of a file. ``orders``: that were read, once done."""
 
     number: int
     name: str
@@ -59,7 +59,7 @@ class HistorySlice:
 class HistoryProgress:
     """How far an import got. ``counts``: the orders that it read by their present state, each once. Times are in UTC.
 
-    ``current``: the slice that is being imported, or empty. ``read``: orders in the finished slices; neighbouring ones
+    ``current``: a slice that is being imported, or empty. ``read``: orders in the finished slices; neighbouring ones
     may have some in common.
     """
 
@@ -193,10 +193,20 @@ class HistoryImports(Repository):
         return [_slice(row) for row in tx.run(query.order_by(history_slice.c.number))]
 
     @reads
-    def progress(self, tx: Transaction, number: int) -> HistoryProgress:
-        """How far an import got."""
+    def is_left(self, tx: Transaction, number: int, beginning: str) -> bool:
+        """Whether a slice is not done whose name begins like this."""
+        query = sa.select(history_slice.c.number).where(
+            history_slice.c.import_id == number,
+            history_slice.c.state != DONE,
+            history_slice.c.name.startswith(beginning, autoescape=True),
+        )
+        return tx.run(query.limit(1)).one_or_none() is not None
+
+    @reads
+    def progress(self, tx: Transaction, number: int, *, counted: bool = True) -> HistoryProgress:
+        """How far an import got. ``counted=False``: without ``counts``, which cost more the more orders there are."""
         row = tx.run(sa.select(history_import).where(history_import.c.id == number)).one()
-        return _progress(tx, row)
+        return _progress(tx, row, counted=counted)
 
     @reads
     def latest(
@@ -204,7 +214,7 @@ class HistoryImports(Repository):
     ) -> list[HistoryProgress]:
         """The newest imports of these pipelines, at most ``most`` of each, newest first.
 
-        ``counted=False``: without ``counts``, which cost more the more orders there are.
+        ``counted=False``: as in ``progress``.
         """
         rows = [
             row
@@ -228,6 +238,13 @@ _COUNTS = (
     .where(submission.c.history_import == sa.bindparam("number"))
     .group_by(submission.c.state, sa.text("before"))
 )
+
+_SLICES = sa.select(
+    sa.func.count().label("slices"),
+    sa.func.coalesce(sa.func.sum(sa.case((history_slice.c.state == DONE, 1), else_=0)), 0).label("done"),
+    sa.func.min(sa.case((history_slice.c.state == RUNNING, history_slice.c.name))).label("current"),
+    sa.func.coalesce(sa.func.sum(history_slice.c.orders), 0).label("orders"),
+).where(history_slice.c.import_id == sa.bindparam("number"))
 
 
 def _add(tx: Transaction, number: int, first: int, slices: Sequence[HistorySlice]) -> None:
@@ -273,11 +290,7 @@ def _slice(row: Any, **changes: Any) -> HistorySlice:
 
 
 def _progress(tx: Transaction, row: Any, *, counted: bool = True) -> HistoryProgress:
-    slices = tx.run(
-        sa.select(history_slice.c.name, history_slice.c.state, history_slice.c.orders)
-        .where(history_slice.c.import_id == row.id)
-        .order_by(history_slice.c.number)
-    ).all()
+    slices = tx.run(_SLICES, {"number": row.id}).one()
     rows = tx.run(_COUNTS, {"number": row.id, "began": row.began_at}) if counted else ()
     counts = {EARLIER if found.before else str(found.state): int(found.orders) for found in rows}
     return HistoryProgress(
@@ -288,9 +301,9 @@ def _progress(tx: Transaction, row: Any, *, counted: bool = True) -> HistoryProg
         row.who,
         row.began_at,
         row.ended_at,
-        len(slices),
-        sum(one.state == DONE for one in slices),
-        next((one.name for one in slices if one.state == RUNNING), ""),
-        sum(one.orders for one in slices),
+        int(slices.slices),
+        int(slices.done),
+        str(slices.current or ""),
+        int(slices.orders),
         counts,
     )

@@ -1,7 +1,8 @@
 """Imports orders of the past, slice by slice, with the stages of an ordinary run.
 
 A slice that was broken off is done again as a whole: what was received, sent or imported of it is known to the ledger
-and is not done twice. Memory depends on the two largest slices in a row, not on the range.
+and is not done twice. Memory depends on the two largest slices in a row and the largest file, not on the range, and the
+time of a slice on its own orders.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from functools import partial
 
 from order_relay.batches import Manifest
 from order_relay.errors import ConfigurationError, TransientError
-from order_relay.ledger.delivery.history_imports import LEASE, HistoryProgress, HistoryRange, HistorySlice
+from order_relay.ledger.delivery.history_imports import LEASE, HistoryRange, HistorySlice
 from order_relay.ledger.schema.records import REPORTED, SILENT, HistoryMark
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.pipeline.history.background_load import BackgroundLoad
+from order_relay.pipeline.history.file_parts import FilePart
 from order_relay.pipeline.history.files import DeliveredFiles
-from order_relay.pipeline.history.progress import progress_line
+from order_relay.pipeline.history.progress import ProgressMeter
 from order_relay.pipeline.load.stage import LoadOptions
 from order_relay.pipeline.lookup.preflight import unknown_batches
 from order_relay.pipeline.ports import Source
@@ -70,7 +72,7 @@ class HistoryImporter:
         continues at the slice that broke off.
         """
         imports, ctx, store = self.run.ledger.history_imports, self.run.ctx, self.run.wiring.store
-        pace, read = _Pace(imports.progress(self.number)), 0
+        meter, read = ProgressMeter(imports, self.number), 0
         # asked before the first slice: later, the batch of a slice that is being read would look like an unknown one
         has_past = unknown_batches(store, self.run.ledger, ctx.pipeline)
         with BackgroundLoad() as background:
@@ -86,19 +88,25 @@ class HistoryImporter:
                     imports.release(ctx, self.number, one.number)
                     raise
                 options = replace(self.options, stop=lease.stop, has_past=has_past)
-                background.start(one.number, partial(self._complete, replace(one, orders=orders), options, pace))
+                background.start(one.number, partial(self._complete, replace(one, orders=orders), options, meter))
         if self.trial:
             self._compare()
         return bool(imports.unfinished(self.number))
 
-    def _complete(self, one: HistorySlice, options: LoadOptions, pace: _Pace) -> None:
+    def _complete(self, one: HistorySlice, options: LoadOptions, meter: ProgressMeter) -> None:
         """The stages of one slice from load on, and its end."""
-        imports = self.run.ledger.history_imports
         self._load(options)
-        imports.finish(self.run.ctx, self.number, one.number, one.orders)
-        if self.files is not None and not self.trial:
-            self.files.remove(one.name)
-        log.info("%s", pace.line(one, imports.progress(self.number)))
+        self.run.ledger.history_imports.finish(self.run.ctx, self.number, one.number, one.orders)
+        self._remove_file(one)
+        log.info("%s", meter.line(one))
+
+    def _remove_file(self, one: HistorySlice) -> None:
+        """Remove the file of a slice once all of its parts are done."""
+        if self.files is None or self.trial:
+            return
+        digest = FilePart.of(one.name).digest
+        if not self.run.ledger.history_imports.is_left(self.number, digest):
+            self.files.remove(digest)
 
     def _prepare(self, one: HistorySlice, lease: _Lease) -> int:
         """The stages of one slice up to transform. Returns how many orders were read."""
@@ -114,9 +122,9 @@ class HistoryImporter:
     def _read(self, one: HistorySlice) -> Manifest:
         run, wiring = self.run, self.run.wiring
         if wiring.source.windowed:
-            file = self.files.read(one.name) if self.files is not None else None
+            part = self.files.part(one.name) if self.files is not None else None
             mark = HistoryMark(self.number, REPORTED if wiring.settings.history.write_back else SILENT)
-            return run.extract(plan_history(one.start, one.end, file, wiring.settings.reading, mark))
+            return run.extract(plan_history(one.start, one.end, wiring.settings.reading, mark), part)
         if one.start is None or one.end is None:
             raise ValueError("a slice of an archive has a start and an end")
         return replay_archived(
@@ -140,17 +148,6 @@ class HistoryImporter:
         for chunk in self.run.plan_chunks():
             if not self.options.dry_run:
                 self.run.load_shadow(chunk, 1)
-
-
-class _Pace:
-    """How fast this run imports."""
-
-    def __init__(self, before: HistoryProgress) -> None:
-        self._before, self._began = before, time.monotonic()
-
-    def line(self, one: HistorySlice, now: HistoryProgress) -> str:
-        """The line of the log after a slice."""
-        return progress_line(one, now, now.orders - self._before.orders, time.monotonic() - self._began)
 
 
 class _Lease:

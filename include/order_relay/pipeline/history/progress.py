@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
-from order_relay.ledger.delivery.history_imports import EARLIER, HistoryProgress, HistorySlice
+from order_relay.ledger.delivery.history_imports import EARLIER, HistoryImports, HistoryProgress, HistorySlice
 
 _WORDS = {EARLIER: "imported before"}
+_COUNTING_SHARE = 0.02
+"""Maximum share of an import's time that counting its orders by result takes."""
+
 _FIRST = ("imported", EARLIER, "ready", "quarantined", "held", "waiting", "in_doubt", "rejected")
 
 
@@ -21,10 +25,36 @@ def count_text(counts: Mapping[str, int]) -> str:
 def progress_line(one: HistorySlice, now: HistoryProgress, orders: int, seconds: float) -> str:
     """One line of the log after a slice. ``orders``: read by this run, within ``seconds``."""
     rate = orders / seconds if seconds > 0 else 0.0
+    total = count_text(now.counts) if now.counts else f"{now.read} orders read"
     return (
-        f"history: {one.name} done ({one.orders} orders); {now.done} of {now.slices} slices, {count_text(now.counts)}; "
+        f"history: {one.name} done ({one.orders} orders); {now.done} of {now.slices} slices, {total}; "
         f"{rate:.1f} orders/s"
     )
+
+
+class ProgressMeter:
+    """The progress of an import while a run works on it. ``orders``: read by this run.
+
+    Counting orders by result costs the more the more there are. A line has these counts only if they take a small share
+    of the run's time, so that the last slice of an import takes no longer than its first one.
+    """
+
+    def __init__(self, imports: HistoryImports, number: int) -> None:
+        self._imports, self._number = imports, number
+        self._began = time.monotonic()
+        self._next_count = 0.0
+        self.orders = 0
+
+    def line(self, one: HistorySlice) -> str:
+        """The line of the log after a slice."""
+        self.orders += one.orders
+        began = time.monotonic()
+        counted = began >= self._next_count
+        now = self._imports.progress(self._number, counted=counted)
+        ended = time.monotonic()
+        if counted:
+            self._next_count = ended + (ended - began) / _COUNTING_SHARE
+        return progress_line(one, now, self.orders, ended - self._began)
 
 
 def range_text(now: HistoryProgress) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from order_relay.ledger import Ledger
 from order_relay.ledger.schema.records import HistoryMark, UnreadRules
-from order_relay.orders.messages import DeliveredFile, Selection
+from order_relay.orders.messages import Selection
 from order_relay.pipeline.ports import Source
 from order_relay.pipeline.settings.sections import ReadingSettings
 
@@ -55,14 +55,10 @@ def plan_interval(start: datetime, end: datetime, settings: ReadingSettings | No
 
 
 def plan_history(
-    start: datetime | None,
-    end: datetime | None,
-    file: DeliveredFile | None,
-    settings: ReadingSettings,
-    history: HistoryMark,
+    start: datetime | None, end: datetime | None, settings: ReadingSettings, history: HistoryMark
 ) -> FetchPlan:
-    """One slice of a history import: a range of time, or a delivered file. ``history``: as in ``BatchInfo``."""
-    selection = Selection(start=start, end=end, file=file, history=True)
+    """One slice of a history import: a range of time, or (without one) a file. ``history``: as in ``BatchInfo``."""
+    selection = Selection(start=start, end=end, history=True)
     return FetchPlan(selection, from_past=True, unread_rules=_unread_rules(settings), history=history)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from order_relay.batches.incoming_files import IncomingFile, IncomingFolder
 from order_relay.connections import Connection
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger import migrate
@@ -68,6 +69,7 @@ class Delivery:
 
     def __init__(self, folder: Path, wiring: Wiring, sandbox: ThreadedSandbox) -> None:
         self.drops, self.wiring, self.sandbox, self.runs = folder, wiring, sandbox, 0
+        self.reading = wiring.source_connection.fingerprint()
 
     def put(self, name: str, text: str) -> None:
         self.drops.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,9 @@ class Delivery:
 
     def files(self, limit: int = 1 << 20) -> DeliveredFiles:
         later = datetime.now(UTC) + timedelta(minutes=1)
-        return DeliveredFiles(self.wiring.store, PIPELINE, limit, later)
+        return DeliveredFiles(
+            self.wiring.store, PIPELINE, self.wiring.source, limit=limit, reading=self.reading, now=later
+        )
 
     def importer(self, run: str = "", *, again: bool = False, **options: Any) -> HistoryImporter:
         self.runs += 1
@@ -148,6 +152,46 @@ def test_a_broken_off_import_continues_with_its_file(delivery: Delivery) -> None
     assert len(delivery.payloads()) == 4
 
 
+def test_a_large_file_is_imported_in_parts_and_continues_with_the_part_that_broke_off(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("order_relay.pipeline.history.file_parts.PART_ORDERS", 2)
+    delivery.put("a.csv", csv(*(row(f"A-{n}") for n in range(1, 5)), row("A-5", total="99.00")))
+    delivery.put("b.csv", csv(row("B-1")))
+    read = _reads(monkeypatch)
+    stopping = delivery.importer(stop=lambda: len(delivery.payloads()) >= 2, stop_every_s=0.01)
+    with pytest.raises(TransientError, match="order_relay_stop"):
+        stopping.import_all()
+    assert read == ["a.csv", "b.csv", "a.csv"], "once by the plan, once by the import of its parts"
+    assert len(list(delivery.drops.iterdir())) == 2, "a file stays until all of its parts are done"
+    same = delivery.importer(stopping.run.ctx.run)
+    left = [one.name[33:] for one in delivery.wiring.ledger.history_imports.unfinished(same.number)]
+    assert left == ["3-4", "5-5", ""], "a part that is done is not imported again"
+    assert same.import_all() is False
+    assert delivery.counts(same) == (4, 4, {"imported": 5, "quarantined": 1})
+    assert len(delivery.payloads()) == 5
+    assert list(delivery.drops.iterdir()) == []
+
+
+def test_a_file_whose_reading_changed_begins_anew(delivery: Delivery) -> None:
+    delivery.put("a.csv", csv(row("A-1")))
+    importer = delivery.importer()
+    delivery.reading = "other columns"
+    changed = delivery.importer(importer.run.ctx.run)
+    with pytest.raises(ConfigurationError, match="connection was changed"):
+        changed.import_all()
+
+
+def test_files_with_the_same_content_are_imported_once(delivery: Delivery) -> None:
+    for name in ("a.csv", "b.csv"):
+        delivery.put(name, csv(row("A-1")))
+    importer = delivery.importer()
+    assert [path.name for path in delivery.drops.iterdir()] == ["a.csv"]
+    assert importer.import_all() is False
+    assert delivery.counts(importer) == (1, 1, {"imported": 1})
+    assert list(delivery.drops.iterdir()) == []
+
+
 def test_a_file_that_is_missing_when_its_turn_comes_is_named(delivery: Delivery) -> None:
     delivery.put("a.csv", csv(row("A-1")))
     importer = delivery.importer()
@@ -169,4 +213,18 @@ def test_a_file_above_the_limit_is_refused(delivery: Delivery) -> None:
 
 def test_a_file_that_may_still_be_written_is_left(delivery: Delivery) -> None:
     delivery.put("a.csv", csv(row("A-1")))
-    assert list(DeliveredFiles(delivery.wiring.store, PIPELINE, 1 << 20).slices()) == []
+    wiring = delivery.wiring
+    assert list(DeliveredFiles(wiring.store, PIPELINE, wiring.source, limit=1 << 20, reading="").slices()) == []
+
+
+def _reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read from now on."""
+    names: list[str] = []
+    read = IncomingFolder.read
+
+    def counted(folder: IncomingFolder, file: IncomingFile, limit: int) -> bytes:
+        names.append(file.name)
+        return read(folder, file, limit)
+
+    monkeypatch.setattr(IncomingFolder, "read", counted)
+    return names
