@@ -32,6 +32,7 @@ from tests.support.trials import concurrency as two_trials
 from tests.support.trials import crashes as crash_trials
 from tests.support.trials import lookups as lookup_trials
 from tests.support.trials import lost_answers as lost_trials
+from tests.support.trials import oms_status as oms_trials
 from tests.support.trials import statuses as status_trials
 from tests.support.trials import web_shop as shop_trials
 
@@ -338,6 +339,46 @@ class Prover:
         )
         yield self._restarts("order status: PostgreSQL restarted during a poll", "status_storage:restarted", {})
 
+    def oms_status(self, case: Case) -> Iterator[Row]:
+        """The DAG that asks the OMS what became of orders, and its notifications. Of one case."""
+        if case.name != oms_trials.CASE:
+            return
+        found = self.forks.run("oms_status:discover", [{}])[0]
+        for kind in KINDS:
+            trials = [{"point": p, "number": n, "kind": kind} for p, n in crash_trials.every(found)]
+            yield self.row(
+                f"SIGKILL at each failpoint: shopatron_status, {kind}",
+                "oms_status:crash",
+                trials,
+                lambda r: f"{r['point']} {r['number']}",
+            )
+            workers = [{"workers": 2 + number % 3, "kind": kind} for number in range(10)]
+            yield self.row(
+                f"shopatron_status: concurrent runs, {kind}",
+                "oms_status:together",
+                workers,
+                lambda r: str(r["workers"]),
+            )
+        for at in oms_trials.PLACES:
+            yield self.row(
+                f"shopatron_status: wrong answers, {at}",
+                "oms_status:answers",
+                [{"at": at, "answer": answer} for answer in oms_trials.ANSWERS],
+                lambda r: f"{r['at']} {r['answer']}",
+            )
+        yield self.row(
+            "shopatron_status: the OMS contradicts itself",
+            "oms_status:contradiction",
+            [{"way": way} for way in oms_trials.CONTRADICTIONS],
+            lambda r: r["way"],
+        )
+        yield self.row(
+            "shopatron_status: statuses that change back",
+            "oms_status:changes",
+            [{"words": words} for words in oms_trials.sequences()],
+            lambda r: str(r["words"]),
+        )
+
 
 PAIRS = [*CASES, *SAMPLE_CASES]
 
@@ -354,6 +395,7 @@ PARTS: dict[str, Callable[[Prover, Case], Iterator[Row]]] = {
     "feedback": Prover.feedback,
     "web_shop": Prover.web_shop,
     "statuses": Prover.statuses,
+    "oms_status": Prover.oms_status,
 }
 
 

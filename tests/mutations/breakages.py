@@ -1384,4 +1384,13 @@ BREAKAGES: tuple[Breakage, ...] = (
             "tests/vendors/shopatron/test_order_status.py::test_an_unusable_list_of_shipments_changes_nothing_but_is_asked_for_again",
         ),
     ),
+    Breakage(
+        "an order that the OMS cancelled is still offered for shipping",
+        "ledger/oms/oms_statuses.py",
+        "    cancelled = answer.reading is OmsReading.CANCELLED and row.cancelled_at is None\n",
+        "    cancelled = False\n",
+        (
+            "tests/faults/pipeline/fulfilment/test_oms_status.py::test_killed_after_a_parcel_nothing_is_lost_doubled_or_shipped_after_its_cancellation",
+        ),
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 from order_relay.batches import Manifest
 from order_relay.connections import Connection
 from order_relay.ledger import Ledger, migrate
+from order_relay.ledger.oms.oms_statuses import OMS
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.archive import OrderArchive
+from order_relay.pipeline.fulfilment.oms_status import OmsStatusContext, ask_about_orders
 from order_relay.pipeline.fulfilment.write_back import WriteBackContext, send_write_back
 from order_relay.pipeline.load.stage import LoadOptions
 from order_relay.pipeline.report.report import RenderedReport, write_report
@@ -83,6 +86,17 @@ class Engine:
     def send_feedback(self, run: str) -> dict[str, int]:
         """One run of the source's feedback: what its DAG does."""
         return send_write_back(RunContext(self.pipeline, run), self.feedback_parts())
+
+    def ask_oms(self, **options: Any) -> dict[str, int]:
+        """One run of the status DAG: its counts. ``options`` are fields of ``OmsStatusContext``."""
+        self.ledger.oms_questions.enrol(self.pipeline, first_days=30)
+        parts = OmsStatusContext(self.ledger, self.archive(), **options)
+
+        async def ask() -> dict[str, int]:
+            async with self.wiring.destination.session(1) as session:
+                return await ask_about_orders(RunContext(self.pipeline, "status", OMS), parts, session)
+
+        return asyncio.run(ask())
 
     def feedback_parts(self) -> WriteBackContext:
         wiring = self.wiring

@@ -121,6 +121,7 @@ def serve() -> None:
     from tests.support.faults import world as trial
 
     trial.warm_up()
+    import_module("tests.support.faults.cancelled_orders")  # with the endpoints: else each trial imports them
     while True:
         select.select([sys.stdin], [], [])
         line = sys.stdin.readline()

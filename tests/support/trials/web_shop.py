@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from order_relay.ledger.schema.states import State
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.fulfilment.cancelled_orders import record_cancellations
 from order_relay.pipeline.runs.start import start_run
 from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
+from tests.support.faults.cancelled_orders import CancellationAudit
 from tests.support.faults.case import Order, lost
 from tests.support.faults.world import World, faults_of, world
 from tests.support.trials.feedback import _ship
@@ -63,9 +62,9 @@ def cancelled(params: dict[str, Any]) -> dict[str, Any]:
         orders = here.case.plain(6)
         missing, kept = orders[::2], orders[1::2]
         with here.sandbox({}, orders) as sandbox:
-            engine = here.engine()
+            engine, audit = here.engine(), CancellationAudit(here, sandbox)
             _until_cancelled(here, engine, sandbox, missing, params["moment"])
-            late = _offered(engine)
+            late = audit.shipped(engine)
             unsent = params["moment"] in (BEFORE_SENDING, UNSTORED)
             expected = dict.fromkeys(map(here.case.source_id, missing), "waiting" if unsent else "imported")
             expected |= dict.fromkeys(map(here.case.source_id, kept), "imported")
@@ -77,25 +76,10 @@ def cancelled(params: dict[str, Any]) -> dict[str, Any]:
             faults = faults_of(verdict) | _received(
                 here, engine, sandbox, missing, kept, tasks=0 if unsent else len(missing)
             )
-            late += [*_offered(engine), *faults.get(AFTER_CANCEL, ())]
+            late += [*audit.shipped(engine), *faults.get(AFTER_CANCEL, ())]
     if late:
         faults["shipped after the cancellation was known"] = late
     return {**params, "tried": len(missing), "faults": faults, "verdict": verdict, "late": late}
-
-
-def _offered(engine: Engine) -> list[str]:
-    """The orders that a feed offers for shipping although the ledger knows of their cancellation."""
-    now = datetime.now(UTC)
-    page = engine.ledger.feed_index.modified_between(
-        now - timedelta(days=1), now + timedelta(days=1), entered=State.IMPORTED, pipelines=[engine.pipeline]
-    )
-    known = {
-        life["id"]
-        for one in page.orders
-        for life in engine.ledger.queries.find(one.work.source_id)
-        if life["source_cancelled_at"] is not None
-    }
-    return [one.work.source_id for one in page.orders if one.work.id in known and not one.cancelled]
 
 
 def _until_cancelled(here: World, engine: Engine, sandbox: ThreadedSandbox, missing: list[Order], moment: str) -> None:

@@ -7,16 +7,23 @@ Most responses give times in whole seconds, so several events in one second are 
 3. else a final status wins over another one.
 
 Ids are opaque and never decide.
+
+An event that is dated later than its arrival counts as of its arrival (``EventRevision.at``). If several arrive in
+another order than they are dated, the dates count: the clock that set them is wrong, but their sequence is not.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from order_relay.orders.fulfilment.status_events import NEVER, EventKind, EventRevision
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""A clock that is ahead by more is wrong, and its dates are not compared with those of clocks that are nearly right."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ def state_of(current: Iterable[EventRevision], final: Collection[str] = ()) -> O
 
 def _last(revisions: Sequence[EventRevision], final: Collection[str]) -> EventRevision:
     """The revision that happened last."""
-    tied = _latest(revisions)
+    tied = _latest([*_never_overtaken(revisions)])
     if len(tied) == 1:
         return tied[0]
     # Revisions of the newest report are compared by position; reads win over pushes.
@@ -76,6 +83,30 @@ def _last(revisions: Sequence[EventRevision], final: Collection[str]) -> EventRe
             revision.event.content_hash,
         ),
     )
+
+
+def _never_overtaken(revisions: Sequence[EventRevision]) -> Iterator[EventRevision]:
+    """Without the events dated in the future that arrived no earlier than one with a later date of the same clock."""
+    of_clock: dict[int, list[EventRevision]] = defaultdict(list)
+    for revision in revisions:
+        of_clock[_clock(revision)].append(revision)
+    yield from of_clock.pop(0, ())
+    for ahead in of_clock.values():
+        earliest = datetime.max.replace(tzinfo=UTC)  # the first arrival of what is dated later
+        for _, group in groupby(sorted(ahead, key=_date, reverse=True), key=_date):
+            together = list(group)
+            yield from (revision for revision in together if revision.first_at < earliest)
+            earliest = min(earliest, *(revision.first_at for revision in together))
+
+
+def _clock(revision: EventRevision) -> int:
+    """0: the event is not dated in the future. 1: by at most the tolerance. 2: by more."""
+    ahead = revision.event.at - revision.first_at
+    return (ahead > timedelta(0)) + (ahead > CLOCK_TOLERANCE)
+
+
+def _date(revision: EventRevision) -> datetime:
+    return revision.event.at.replace(microsecond=0)
 
 
 def _latest(revisions: Sequence[EventRevision]) -> list[EventRevision]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,29 +11,14 @@ from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.states import State
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
-from order_relay.orders.messages import RunContext
-from order_relay.pipeline.fulfilment.oms_status import OmsStatusContext, ask_about_orders
 from order_relay.pipeline.fulfilment.shipments import record_shipment
 from order_relay_sandbox import ThreadedSandbox
 from tests.support.engine import Engine
 from tests.support.failpoints import killed_at
 from tests.support.faults.web_shop import PIPELINE, Make, archive, order
 
-CTX = RunContext(PIPELINE, "status", "oms")
 HOUR = timedelta(hours=1)
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def ask(engine: Engine, **options: Any) -> dict[str, int]:
-    """One run of the status DAG."""
-    engine.ledger.oms_questions.enrol(PIPELINE, first_days=30)
-    parts = OmsStatusContext(engine.ledger, archive(engine), **options)
-
-    async def run() -> dict[str, int]:
-        async with engine.wiring.destination.session(1) as session:
-            return await ask_about_orders(CTX, parts, session)
-
-    return asyncio.run(run())
 
 
 def waits_pass(engine: Engine) -> None:
@@ -87,7 +71,7 @@ FATES |= {"6": "unknown", "7": "open"}
 def test_every_fate_is_read_recorded_once_and_asked_about_until_it_is_final(shop: ThreadedSandbox, make: Make) -> None:
     engine = imported(shop, make, 7)
     fates(shop)
-    assert ask(engine) == {"asked": 7, "changed": 7, "cancelled": 1, "parcels": 2}
+    assert engine.ask_oms() == {"asked": 7, "changed": 7, "cancelled": 1, "parcels": 2}
     assert readings(engine) == FATES
     assert parcels(engine) == PARCELS
     rows = {source_id: engine.ledger.queries.find(source_id)[0] for source_id in FATES}
@@ -99,13 +83,13 @@ def test_every_fate_is_read_recorded_once_and_asked_about_until_it_is_final(shop
     now = datetime.now(UTC)
     window = engine.ledger.feed_index.modified_between(now - HOUR, now + HOUR, entered=State.IMPORTED)
     assert {found.work.source_id: found.oms_reading for found in window.orders} == FATES
-    assert ask(engine) == {}
+    assert engine.ask_oms() == {}
     waits_pass(engine)
-    assert ask(engine) == {"asked": 5}, "without the finished ones, and nothing new"
+    assert engine.ask_oms() == {"asked": 5}, "without the finished ones, and nothing new"
     happen(shop, 3, ship={"tracking": "T3b"})
     waits_pass(engine)
-    assert ask(engine, most_orders=3)["asked"] == 3
-    assert ask(engine)["asked"] == 2
+    assert engine.ask_oms(most_orders=3)["asked"] == 3
+    assert engine.ask_oms()["asked"] == 2
     assert readings(engine)["3"] == "shipped"
     assert parcels(engine)["3"] == ["T3", "T3b"]
     assert engine.ledger.accounting.invariant_violations() == []
@@ -117,7 +101,7 @@ def test_a_parcel_that_was_reported_before_is_the_same_one(shop: ThreadedSandbox
     notice = Shipment("shiprush", "k", ("1-CS1",), tracking_number="t 2", lines=lines)
     assert record_shipment(engine.ledger, archive(engine), "shiprush", notice).outcome == "recorded"
     happen(shop, 1, ship={"tracking": "T2"})
-    assert ask(engine) == {"asked": 1, "changed": 1}
+    assert engine.ask_oms() == {"asked": 1, "changed": 1}
     assert parcels(engine) == {"1": ["t 2"]}
 
 
@@ -125,13 +109,13 @@ def test_one_unreadable_order_concerns_that_order_only(shop: ThreadedSandbox, ma
     engine = imported(shop, make, 3)
     fates_of = {"shopatron": {"faults": [{"at": "order", "answer": 404, "orders": ["1-CS2"]}]}}
     shop.change(fates_of)
-    assert ask(engine) == {"asked": 3, "changed": 2, "unanswered": 1}
+    assert engine.ask_oms() == {"asked": 3, "changed": 2, "unanswered": 1}
     assert readings(engine) == {"1": "open", "2": "", "3": "open"}
     (task,) = engine.ledger.oms_status_counts.needing_operator(PIPELINE, timedelta(0))
     assert task.orders == ("1-CS2",)
     shop.change({"shopatron": {"faults": []}})
     waits_pass(engine)
-    assert ask(engine)["asked"] == 3
+    assert engine.ask_oms()["asked"] == 3
     assert readings(engine)["2"] == "open"
 
 
@@ -149,12 +133,12 @@ def test_an_answer_about_another_order_is_not_believed(shop: ThreadedSandbox, ma
     for lie in LIES[:2]:
         shop.change({"shopatron": lie})
         waits_pass(engine)
-        assert ask(engine)["unanswered"] == 2
+        assert engine.ask_oms()["unanswered"] == 2
         assert readings(engine) == {"1": "", "2": ""}
     for lie in LIES[2:]:
         shop.change({"shopatron": {"detail_answers": "asked", **lie}})
         waits_pass(engine)
-        ask(engine)
+        engine.ask_oms()
         assert parcels(engine)["1"] == []
     assert readings(engine) == {"1": "open", "2": "cancelled"}
     assert engine.ledger.queries.find("1")[0]["cancelled_at"] is None
@@ -164,41 +148,41 @@ def test_lying_searches_cancel_nothing(shop: ThreadedSandbox, make: Make) -> Non
     engine = imported(shop, make, 2)
     shop.change({"shopatron": {"search_snapshot": 0, "no_match": "empty_body", "shipment_search": "error"}})
     happen(shop, 1, ship={})
-    ask(engine)
+    engine.ask_oms()
     assert readings(engine) == {"1": "shipped", "2": "open"}
     waits_pass(engine)
     shop.change({"shopatron": {"shipment_search": "by_order"}})
-    assert ask(engine)["parcels"] == 1, "not finished before its parcels are known"
+    assert engine.ask_oms()["parcels"] == 1, "not finished before its parcels are known"
 
 
 def test_a_throttle_ends_the_run_and_the_next_one_continues(shop: ThreadedSandbox, make: Make) -> None:
     engine = imported(shop, make, 4)
     answer = {"at": "order", "answer": "throttle_429", "retry_after_s": 3600.0, "orders": ["1-CS3"]}
     shop.change({"shopatron": {"faults": [answer]}})
-    first = ask(engine, parallel=1)
+    first = engine.ask_oms(parallel=1)
     assert first == {"asked": 2, "changed": 2, "throttled": 1}
     shop.change({"shopatron": {"faults": []}})
-    assert ask(engine) == {"asked": 2, "changed": 2}
+    assert engine.ask_oms() == {"asked": 2, "changed": 2}
 
 
 def test_an_oms_that_is_down_counts_against_no_order(shop: ThreadedSandbox, make: Make) -> None:
     engine = imported(shop, make, 6)
     shop.change({"shopatron": {"faults": [{"at": "order", "answer": 503}]}})
     with pytest.raises(TransientError, match="did not answer 6 questions"):
-        ask(engine)
+        engine.ask_oms()
     assert engine.ledger.oms_status_counts.needing_operator(PIPELINE, timedelta(0)) == []
     shop.change({"shopatron": {"faults": [{"at": "order", "answer": "bad_key"}]}})
     with pytest.raises(ConfigurationError, match="credentials"):
-        ask(engine)
+        engine.ask_oms()
     shop.change({"shopatron": {"faults": []}})
-    assert ask(engine) == {"asked": 6, "changed": 6}
+    assert engine.ask_oms() == {"asked": 6, "changed": 6}
 
 
 def test_a_run_killed_at_any_point_is_completed_by_the_next_one(shop: ThreadedSandbox, make: Make) -> None:
     engine = imported(shop, make, 7)
     fates(shop)
     place = 0
-    while killed_at(place, lambda: ask(engine)):
+    while killed_at(place, engine.ask_oms):
         place += 1
     assert place >= 4
     assert readings(engine) == FATES

@@ -233,6 +233,22 @@ class TestTheFuture:
         for sequence in permutations(reports):
             assert state(merge_all(EventHistory(), sequence)).order_status == "ERROR"
 
+    @pytest.mark.parametrize("ahead", [1, 240], ids=["a minute", "hours"])
+    def test_events_of_one_clock_that_is_ahead_follow_their_dates(self, ahead: float) -> None:
+        """Two webhooks overtake each other; the service's clock is ahead, or it sends local times as UTC."""
+        delivered = event("COMPLETED", ahead + 0.5, "e-2", kind=EventKind.PARCEL, parcel="P1")
+        in_transit = event("IN_TRANSIT", ahead, "e-1", kind=EventKind.PARCEL, parcel="P1")
+        reports = [push(delivered, arrives=0), push(in_transit, arrives=0.1), read(in_transit, delivered, asked=0.2)]
+        for some in (reports[:2], reports):
+            for sequence in permutations(some):
+                (parcel,) = state(merge_all(EventHistory(), sequence)).parcels
+                assert (parcel.status, parcel.at) == ("COMPLETED", at(0))
+
+    def test_a_date_far_ahead_does_not_outlast_events_of_a_clock_that_is_nearly_right(self) -> None:
+        wrong, nearly = event("COMPLETED", 120, "e-1"), event("ERROR", 10.5, "e-2")
+        history = merge_all(EventHistory(), [push(wrong, arrives=0), push(nearly, arrives=10)])
+        assert state(history).order_status == "ERROR"
+
     def test_a_parcel_left_at_its_arrival_at_the_latest(self) -> None:
         shipped = event("IN_TRANSIT", 120, "e-1", kind=EventKind.PARCEL, parcel="P1")
         found = state(merge_all(EventHistory(), [read(shipped, asked=5)]))
