@@ -1,10 +1,12 @@
 """What a run and the commands cost in a ledger with a long past, beside a short one.
 
-    python benchmarks/history.py [--sizes 1000,1000000] [--orders 300] [--databases sqlite,postgres]
+    python benchmarks/history.py [--sizes 1000,1000000] [--orders 300] [--databases sqlite,postgres] [--ledgers FOLDER]
 
-Per database and size: a ledger filled by the database itself, then an empty run and a run of ``--orders`` new orders
-(extract to report, without Airflow, the vendors simulated), and the questions that commands and ``watch`` ask. Median
-of ``--rounds``; prints Markdown, times in milliseconds.
+Per database: a ledger of each size, filled by the database itself. Then in turn, so that other load concerns all alike,
+an empty run and a run of ``--orders`` new orders (extract to report, without Airflow, the vendors simulated), and the
+questions that commands and ``watch`` ask. Prints Markdown: the lowest CPU time of ``--rounds`` in milliseconds, of this
+process (with the simulated vendors) and of PostgreSQL; the median wall time; and the statements. ``--ledgers`` keeps
+the filled ledgers there for the next call.
 """
 
 from __future__ import annotations
@@ -16,43 +18,74 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.support.databases import Cluster, postgres_bin
+import sqlalchemy as sa
+from measuring import tree_cpu_seconds
+from past_ledgers import PORT, PastLedgers, past_ledgers
 from tests.support.engine import Engine
 from tests.support.faults.cases import named
-from tests.support.past_orders import write_past
 
-from order_relay.ledger import migrate
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.rules import state_limits
 from order_relay.pipeline.run import run_once
 from order_relay_sandbox import serve_in_thread
+from order_relay_sandbox.supercat import generator
 
 CASE = named("supercat-shopatron")
-Times = dict[str, list[float]]
+ONCE = ("of all", "retention")
+"""Questions that are asked once."""
 
 
-@contextmanager
-def timed(times: Times, name: str) -> Iterator[None]:
-    """Add the duration of the block in milliseconds."""
-    started = time.perf_counter()
-    yield
-    times[name].append((time.perf_counter() - started) * 1000)
+class Cost(NamedTuple):
+    """Of one call, in milliseconds, and its number of statements."""
+
+    cpu: float
+    wall: float
+    statements: int
 
 
-def one_run(engine: Engine, times: Times, label: str, run: str) -> int:
-    """Time the stages and the report of one run; the number of orders that it imported."""
+@dataclass
+class Costs:
+    """Costs by what was called. ``server``: PostgreSQL's process, whose CPU counts too."""
+
+    server: int | None
+    by_name: dict[str, list[Cost]] = field(default_factory=lambda: defaultdict(list))
+    _statements: int = 0
+
+    def watch(self, engine: sa.Engine) -> None:
+        """Count the statements of an engine."""
+        sa.event.listen(engine, "after_cursor_execute", self._count)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add the cost of the block."""
+        cpu, wall, before = self._cpu(), time.perf_counter(), self._statements
+        yield
+        spent = time.perf_counter() - wall
+        self.by_name[name].append(Cost((self._cpu() - cpu) * 1000, spent * 1000, self._statements - before))
+
+    def _cpu(self) -> float:
+        return time.process_time() + (tree_cpu_seconds(self.server) if self.server else 0.0)
+
+    def _count(self, *_: object) -> None:
+        self._statements += 1
+
+
+def one_run(engine: Engine, costs: Costs, label: str, run: str) -> int:
+    """Measure the stages and the report of one run; the number of orders that it imported."""
     ctx = RunContext(engine.pipeline, run)
-    with timed(times, f"{label}: all"):
+    with costs.timed(f"{label}: all"):
         done = run_once(
-            engine.stages(ctx), options=engine.options(), stage=lambda name: timed(times, f"{label}: {name}")
+            engine.stages(ctx), options=engine.options(), stage=lambda name: costs.timed(f"{label}: {name}")
         )
-        with timed(times, f"{label}: report"):
+        with costs.timed(f"{label}: report"):
             report = engine.report(ctx, done.batch)
             engine.ledger.runs.end(ctx, report.facts)
     if report.breaches or done.failed:
@@ -78,41 +111,49 @@ def questions(engine: Engine) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure(url: str, folder: Path, size: int, orders: int, rounds: int) -> Times:
-    """All times of one ledger."""
-    times: Times = defaultdict(list)
-    migrate(url)
-    with serve_in_thread(CASE.at_destination(), [], sources=[CASE.source_side]) as sandbox:
-        engine = Engine(folder, CASE.connect(sandbox.url), url, pipeline=CASE.pipeline)
-        started = time.perf_counter()
-        write_past(
-            url, CASE.pipeline, size, source=engine.wiring.source.account, destination=engine.wiring.destination.account
-        )
-        print(f"{size} orders: filled in {time.perf_counter() - started:.0f} s", file=sys.stderr)
-        one_run(engine, defaultdict(list), "warm", "warm")
-        new = CASE.plain(orders * rounds)
+def measure(ledgers: PastLedgers, sizes: list[int], orders: int, rounds: int) -> list[Costs]:
+    """The costs in a ledger of each size, measured in turn."""
+    measured = []
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(serve_in_thread(CASE.at_destination(), [], port=PORT, sources=[CASE.source_side]))
+        generated = generator.orders(2 * orders * rounds * len(sizes), 11)
+        new = (made.order for made in generated if made.kind == "plain")
+        for size in sizes:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="order-relay-history-"))
+            url = ledgers.copy(size, f"history_{size}")
+            engine = Engine(Path(folder), CASE.connect(sandbox.url), url, pipeline=CASE.pipeline)
+            stack.callback(engine.wiring.close)
+            one_run(engine, Costs(None), "warm", "warm")
+            costs = Costs(ledgers.cluster.pid() if ledgers.cluster else None)
+            costs.watch(engine.ledger.database.engine)
+            measured.append((engine, costs))
         for number in range(rounds):
-            one_run(engine, times, "empty run", f"empty-{number}")
-            sandbox.offer(new[number * orders : (number + 1) * orders])
-            imported = one_run(engine, times, f"{orders} orders", f"full-{number}")
-            if imported != orders:
-                raise SystemExit(f"{imported} of {orders} orders were imported")
-        for name, ask in questions(engine).items():
-            for _ in range(1 if "all" in name or "retention" in name else rounds):
-                with timed(times, name):
-                    ask()
-        engine.wiring.close()
-    return times
+            for engine, costs in measured:
+                one_run(engine, costs, "empty run", f"empty-{number}")
+                sandbox.offer([next(new) for _ in range(orders)])
+                imported = one_run(engine, costs, f"{orders} orders", f"full-{number}")
+                if imported != orders:
+                    raise SystemExit(f"{imported} of {orders} orders were imported")
+                for name, ask in questions(engine).items():
+                    if not number or not any(word in name for word in ONCE):
+                        with costs.timed(name):
+                            ask()
+    return [costs for _, costs in measured]
 
 
-def table(sizes: list[int], by_size: list[Times]) -> str:
-    """Medians side by side, and the last as a multiple of the first."""
-    heads = [f"{size:,}" for size in sizes]
-    lines = [f"| | {' | '.join(heads)} | ratio |", f"|---|{'---:|' * (len(heads) + 1)}"]
-    for name in by_size[0]:
-        medians = [statistics.median(times[name]) for times in by_size]
-        cells = " | ".join(f"{value:,.1f}" for value in medians)
-        lines.append(f"| {name} | {cells} | {medians[-1] / max(medians[0], 0.001):.2f} |")
+def table(sizes: list[int], measured: list[Costs]) -> str:
+    """Side by side, and the CPU time of the last as a multiple of the first."""
+    heads = (f"{size:,}" for size in sizes)
+    lines = [f"| CPU ms / wall ms / statements | {' | '.join(heads)} | ratio of CPU |"]
+    lines.append(f"|---|{'---:|' * (len(sizes) + 1)}")
+    for name in measured[0].by_name:
+        rows = [costs.by_name[name] for costs in measured]
+        cpu = [min(cost.cpu for cost in row) for row in rows]
+        cells = [
+            f"{least:,.0f} / {statistics.median(cost.wall for cost in row):,.0f} / {row[-1].statements:,}"
+            for least, row in zip(cpu, rows, strict=True)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} | {cpu[-1] / max(cpu[0], 0.001):.2f} |")
     return "\n".join(lines)
 
 
@@ -123,25 +164,13 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--databases", default="sqlite,postgres")
+    parser.add_argument("--ledgers", type=Path)
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     for kind in options.databases.split(","):
-        cluster = Cluster(postgres_bin() or Path()) if kind == "postgres" else None
-        try:
-            if cluster:
-                cluster.start()
-            found = []
-            for size in sizes:
-                with tempfile.TemporaryDirectory(prefix="order-relay-history-") as folder:
-                    url = f"sqlite:///{folder}/ledger.sqlite"
-                    if cluster:
-                        cluster.admin(f"CREATE DATABASE history_{size}")
-                        url = cluster.url(f"history_{size}")
-                    found.append(measure(url, Path(folder), size, options.orders, options.rounds))
-            print(f"\n{kind}, ms\n\n{table(sizes, found)}", flush=True)
-        finally:
-            if cluster:
-                cluster.stop()
+        with past_ledgers(kind, options.ledgers) as ledgers:
+            measured = measure(ledgers, sizes, options.orders, options.rounds)
+        print(f"\n{kind}\n\n{table(sizes, measured)}", flush=True)
 
 
 if __name__ == "__main__":

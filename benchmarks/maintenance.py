@@ -1,9 +1,11 @@
 """What retention, backup, restore, the accounting check and migrations cost in a ledger with a long past.
 
     python benchmarks/maintenance.py [--orders 1000000] [--databases sqlite,postgres] [--only check,dump,restore]
+        [--ledgers FOLDER]
 
 Each runs in a process of its own beside a writer, which changes one order in a durable transaction every 20 ms: its
-longest wait is how long sending would have been blocked. Databases are on disk. Prints Markdown.
+longest wait is how long sending would have been blocked. Seconds include the start of the process. Databases are on
+disk; ``--ledgers`` keeps the filled ones there for the next call. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +28,30 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import sqlalchemy as sa
 from measuring import cpu_seconds, peak_kib, tree_cpu_seconds
-from tests.support.databases import Cluster, postgres_bin
-from tests.support.past_orders import write_past
+from past_ledgers import PIPELINE, PastLedgers, past_ledgers
 
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger, migrate
 from order_relay.ledger.backups import back_up, restore
+from order_relay.ledger.store import migrate as migrations
 from order_relay.ledger.store.database import Database
+from order_relay.ledger.store.migrations.large_tables import LargeTables
 from order_relay.pipeline.retention.order_data import apply_retention
 from order_relay.pipeline.settings.sections import RetentionSettings
 
-NAME = "supercat_to_shopatron"
 EARLIER = "0021"
+LATER = tuple(name for name in migrations._files() if name > EARLIER)
 _TAKE_BACK = (
+    "DROP TABLE history_slice",
+    "DROP TABLE history_import",
+    "DROP INDEX ix_submission_history",
+    "ALTER TABLE submission DROP COLUMN history_import",
+    "ALTER TABLE submission DROP COLUMN history",
+    "DROP INDEX ix_feedback_unfinished",
+    "DROP INDEX ix_submission_source_cancelled",
+    "ALTER TABLE submission DROP COLUMN source_reinstated_at",
+    "ALTER TABLE submission DROP COLUMN cancellation_decided_at",
+    "CREATE INDEX ix_submission_source_cancelled ON submission (pipeline, id) WHERE source_cancelled_at IS NOT NULL",
     "DROP TABLE oms_status",
     "ALTER TABLE pipeline DROP COLUMN oms_to",
     "DROP TABLE correction",
@@ -52,19 +66,19 @@ _TAKE_BACK = (
     "ALTER TABLE order_count DROP COLUMN hour",
     f"UPDATE order_relay_revision SET version_num = '{EARLIER}'",
 )
-"""From revision 0026 to ``EARLIER``, so that migrations can be measured."""
+"""From the newest revision to ``EARLIER``, so that migrations can be measured."""
 
 
 def retention(url: str, folder: Path, *, dry_run: bool) -> object:
     """The ledger's part: a daily run that finds a day of orders, or the first one after two months."""
     opened = Ledger.open(url)
     store, settings = BatchStore((folder / "store").as_uri()), RetentionSettings(ledger_days=90 if dry_run else 30)
-    return apply_retention(NAME, opened.retention, store, settings, now=datetime.now(UTC), dry_run=dry_run).counts
+    return apply_retention(PIPELINE, opened.retention, store, settings, now=datetime.now(UTC), dry_run=dry_run).counts
 
 
 def check(url: str) -> object:
     """The accounting check of all orders."""
-    return Ledger.open(url).accounting.invariant_violations(NAME)
+    return Ledger.open(url).accounting.invariant_violations(PIPELINE)
 
 
 def take_back(url: str) -> None:
@@ -76,6 +90,16 @@ def take_back(url: str) -> None:
     database.close()
 
 
+def migrate_to(url: str, revision: str) -> str:
+    """One migration, as ``ledger migrate`` does it."""
+    with closing(Database(url)) as database:
+        module = import_module(f"{migrations.__package__}.migrations.versions.{migrations._files()[revision]}")
+        if prepare := getattr(module, "prepare", None):
+            prepare(LargeTables(database.engine))
+        migrations.upgrade_to(database, revision)
+    return revision
+
+
 def step(word: str, url: str, folder: Path) -> object:
     """One of ``STEPS``."""
     target = folder / "backup"
@@ -85,8 +109,8 @@ def step(word: str, url: str, folder: Path) -> object:
         return {"MiB": back_up(url, file)["bytes"] >> 20}
     if word == "restore":
         return sum(restore(_other(url), target.with_suffix(".jsonl.gz"), replace=True)["rows"].values())
-    if word == "migrate":
-        return migrate(url)
+    if word in LATER:
+        return migrate_to(url, word)
     if word == "check":
         return check(url)
     return retention(url, folder, dry_run=word == "dry")
@@ -94,7 +118,7 @@ def step(word: str, url: str, folder: Path) -> object:
 
 def _other(url: str) -> str:
     """The ledger that a backup is restored into."""
-    return url.replace(f"ledger_{NAME}", "restored") if "postgres" in url else url.replace("ledger.", "restored.")
+    return url.replace("maintained", "restored")
 
 
 STEPS = {
@@ -104,7 +128,7 @@ STEPS = {
     "restore": "restore of the dump",
     "dry": "retention, dry run of a day",
     "retention": "retention, personal data of two months",
-    "migrate": f"migrations from {EARLIER}",
+    **{revision: f"migration {migrations._files()[revision][1:]}" for revision in LATER},
 }
 
 
@@ -147,15 +171,17 @@ def measure(word: str, url: str, folder: Path, server: int | None) -> list[str]:
     return [STEPS[word], *cells]
 
 
-def filled(folder: Path, cluster: Cluster | None, orders: int) -> str:
-    """The URL of a filled ledger."""
-    url = cluster.url(f"ledger_{NAME}") if cluster else f"sqlite:///{folder}/ledger.sqlite"
-    if cluster:
-        cluster.admin(f"CREATE DATABASE ledger_{NAME}")
-        cluster.admin("CREATE DATABASE restored")
+def measure_all(ledgers: PastLedgers, words: list[str], orders: int, folder: Path) -> list[list[str]]:
+    """The rows of the table, in a copy of the filled ledger."""
+    url, server = ledgers.copy(orders, "maintained"), ledgers.cluster.pid() if ledgers.cluster else None
+    ledgers.empty("restored")
     migrate(url)
-    write_past(url, NAME, orders, source="source:a", destination="oms:b")
-    return url
+    rows = []
+    for word in words:
+        if word in LATER and word == min(set(words) & set(LATER)):
+            take_back(url)
+        rows.append(measure(word, url, folder, server))
+    return rows
 
 
 def main() -> None:
@@ -163,6 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--databases", default="sqlite,postgres")
+    parser.add_argument("--ledgers", type=Path)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--only", default=",".join(STEPS))
     parser.add_argument("--step", help=argparse.SUPPRESS)
@@ -174,24 +201,12 @@ def main() -> None:
         return
     for kind in options.databases.split(","):
         with tempfile.TemporaryDirectory(prefix="order-relay-maintenance-") as folder:
-            cluster = Cluster(postgres_bin() or Path(), Path(tempfile.gettempdir())) if kind == "postgres" else None
-            try:
-                if cluster:
-                    cluster.start()
-                url = filled(Path(folder), cluster, options.orders)
-                rows = []
-                for word in options.only.split(","):
-                    if word == "backup" and cluster:
-                        continue
-                    if word == "migrate":
-                        take_back(url)
-                    rows.append(measure(word, url, Path(folder), cluster.pid() if cluster else None))
-                print(f"\n{kind}, {options.orders:,} orders\n")
-                print("| | s | CPU s | peak MiB | longest wait of a writer, s |\n|---|---:|---:|---:|---:|")
-                print("\n".join(f"| {' | '.join(row)} |" for row in rows), flush=True)
-            finally:
-                if cluster:
-                    cluster.stop()
+            words = [word for word in options.only.split(",") if (kind, word) != ("postgres", "backup")]
+            with past_ledgers(kind, options.ledgers) as ledgers:
+                rows = measure_all(ledgers, words, options.orders, Path(folder))
+        print(f"\n{kind}, {options.orders:,} orders\n")
+        print("| | s | CPU s | peak MiB | longest wait of a writer, s |\n|---|---:|---:|---:|---:|")
+        print("\n".join(f"| {' | '.join(row)} |" for row in rows), flush=True)
 
 
 if __name__ == "__main__":

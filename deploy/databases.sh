@@ -9,6 +9,7 @@ psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username "${POSTGRES_USER:-post
 
 CREATE ROLE airflow LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'airflow_password';
 CREATE ROLE order_relay LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'ledger_password';
+ALTER ROLE order_relay SET jit = off;
 CREATE DATABASE airflow OWNER airflow;
 CREATE DATABASE order_relay OWNER order_relay;
 REVOKE ALL ON DATABASE airflow, order_relay, postgres FROM PUBLIC;

@@ -52,13 +52,15 @@ def _server_user() -> dict[str, object]:
 class Cluster:
     """A private PostgreSQL cluster under ``home`` (made for it, removed with it), reached by a unix socket only.
 
-    In memory, where there is room, unless a folder is given.
+    In memory, where there is room, unless a folder is given. ``kept``: the home of a cluster that is left for the next
+    process, and made only if it is missing.
     """
 
-    def __init__(self, programs: Path, folder: Path | None = None) -> None:
-        self._programs = programs
+    def __init__(self, programs: Path, folder: Path | None = None, *, kept: Path | None = None) -> None:
+        self._programs, self._kept = programs, kept is not None
         # the socket's path must be short, so not pytest's own folders
-        self.home = Path(tempfile.mkdtemp(prefix="order-relay-pg-", dir=folder or quicker.memory()))
+        self.home = kept or Path(tempfile.mkdtemp(prefix="order-relay-pg-", dir=folder or quicker.memory()))
+        self.home.mkdir(parents=True, exist_ok=True)
         self._as_user = _server_user()
         if "user" in self._as_user:
             os.chown(self.home, int(str(self._as_user["user"])), int(str(self._as_user["group"])))
@@ -66,7 +68,8 @@ class Cluster:
     def start(self) -> None:
         """Make the cluster and wait until it answers."""
         data = self.home / "data"
-        self._run("initdb", "-D", str(data), "-U", "relay", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        if not data.exists():
+            self._run("initdb", "-D", str(data), "-U", "relay", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.home),
@@ -79,11 +82,14 @@ class Cluster:
         self._run("pg_ctl", "-D", str(data), "-w", "-t", "60", "-l", str(self.home / "log"), "-o", options, "start")
 
     def stop(self) -> None:
-        """Stop it immediately; its data are not needed."""
+        """Stop it; at once and with its data, unless it is kept."""
         try:
-            self._run("pg_ctl", "-D", str(self.home / "data"), "-w", "-m", "immediate", "stop")
+            self._run(
+                "pg_ctl", "-D", str(self.home / "data"), "-w", "-m", "fast" if self._kept else "immediate", "stop"
+            )
         finally:
-            shutil.rmtree(self.home, ignore_errors=True)
+            if not self._kept:
+                shutil.rmtree(self.home, ignore_errors=True)
 
     def restart(self) -> None:
         """As an administrator would in the middle of a load: open connections break."""

@@ -200,7 +200,8 @@ def _prepare_file(url: URL, *, create: bool) -> None:
 def make_engine(url: URL) -> Engine:
     """An engine whose errors hide parameters, since they contain order data.
 
-    ``pgbouncer=true`` in a PostgreSQL URL: no prepared statements, for PgBouncer in transaction mode.
+    PostgreSQL's JIT is off: it takes seconds to compile a statement of ours. ``pgbouncer=true`` in the URL: no prepared
+    statements and no ``options``, for PgBouncer in transaction mode.
     """
     if url.get_backend_name() == "sqlite":
         engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S})
@@ -208,17 +209,15 @@ def make_engine(url: URL) -> Engine:
         sa_event.listen(engine, "begin", _begin_sqlite)
         return engine
     pooled = str(url.query.get("pgbouncer", "")).lower() in {"1", "true"}
+    direct = {"options": f"-c jit=off {url.query.get('options', '')}".strip()}  # the URL's win
     return sa.create_engine(
         url.difference_update_query(["pgbouncer"]),
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=4,
         max_overflow=12,
-        connect_args={
-            "connect_timeout": 15,
-            "application_name": "order_relay",
-            **({"prepare_threshold": None} if pooled else {}),  # prepared statements belong to a server connection
-        },
+        connect_args={"connect_timeout": 15, "application_name": "order_relay"}
+        | ({"prepare_threshold": None} if pooled else direct),
     )
 
 

@@ -10,9 +10,8 @@ import pytest
 from order_relay.ledger.store.database import database_url, make_engine
 
 
-@pytest.mark.parametrize(("query", "prepared"), [("", True), ("?pgbouncer=true", False), ("?pgbouncer=false", True)])
-def test_nothing_is_prepared_behind_pgbouncer(query: str, prepared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In transaction mode, the next transaction may use a server connection without the prepared statement."""
+def arguments_of(query: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What psycopg gets for a URL with this query."""
     seen: list[dict[str, Any]] = []
 
     class NotConnectedError(Exception):
@@ -28,6 +27,26 @@ def test_nothing_is_prepared_behind_pgbouncer(query: str, prepared: bool, monkey
     with pytest.raises(NotConnectedError):
         engine.connect()
     (arguments,) = seen
+    return arguments
+
+
+@pytest.mark.parametrize(("query", "prepared"), [("", True), ("?pgbouncer=true", False), ("?pgbouncer=false", True)])
+def test_nothing_is_prepared_behind_pgbouncer(query: str, prepared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In transaction mode, the next transaction may use a server connection without the prepared statement."""
+    arguments = arguments_of(query, monkeypatch)
     assert arguments.get("prepare_threshold", 5) == (5 if prepared else None)
     assert "pgbouncer" not in arguments, "libpq does not know it"
     assert arguments["host"] == "db.example"
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("", "-c jit=off"),
+        ("?options=-csearch_path%3Drelay", "-c jit=off -csearch_path=relay"),
+        ("?pgbouncer=true", None),
+    ],
+)
+def test_statements_are_not_compiled(query: str, options: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a large ledger, compiling a statement takes seconds. PgBouncer refuses options."""
+    assert arguments_of(query, monkeypatch).get("options") == options
