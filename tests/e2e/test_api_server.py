@@ -18,11 +18,15 @@ from typing import Any
 
 import local_airflow
 import pytest
+import yaml
 
 from order_relay.batches import BatchStore
 from order_relay.ledger import Ledger, migrate
 from tests.support.archived_orders import Relay, plain_orders
 
+COMPOSE: dict[str, str] = yaml.safe_load((local_airflow.ROOT / "docker-compose.yaml").read_text())["x-airflow"][
+    "environment"
+]
 LOGIN, PASSWORD = "feeduser-7431", "feed-Passw0rd-7431"
 WINDOW = "action=export&start_date=01%2F01%2F2020+00%3A00&end_date=01%2F01%2F2099+00%3A00"
 PAIR = f"SS-UserName={LOGIN}&SS-Password={PASSWORD}"
@@ -82,6 +86,7 @@ def airflow(home: Path, environment: dict[str, str]) -> Iterator[tuple[str, Path
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES": COMPOSE["AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES"],
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"],
     }
     command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)]
@@ -100,9 +105,13 @@ def test_the_feed_coexists_with_airflows_login(airflow: tuple[str, Path]) -> Non
         assert (status, body.count("<OrderNumber>")) == (200, 3), body
     status, body = ask(f"{address}/shiprush/orders?action=shipnotify&order_number=no&{PAIR}", data=b"")
     assert (status, "unmatched" in body) == (200, True), "kept for an operator: it need not come again"
+    for mistyped in ("/shiprsh/orders", "/shiprush/order", "/Shiprush/orders", "//shiprush//orders"):
+        assert ask(f"{address}{mistyped}?{WINDOW}&{PAIR}")[0] in {200, 401, 404}
     text = log.read_text()
     assert "/shiprush/orders" in text, "the access log was written"
+    assert "/shiprsh/orders" in text, "also for a path that nobody serves"
     assert LOGIN not in text
+    assert PASSWORD not in text
     assert ask(f"{address}/api/v2/version")[0] == 200
     login = json.dumps({"username": LOGIN, "password": PASSWORD}).encode()
     opened: list[Any] = [

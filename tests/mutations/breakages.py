@@ -147,9 +147,19 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "failed logins are not counted",
         "http/auth/failed_logins.py",
-        "            for source in _sources(user, address):\n                self._count(source, now)\n",
+        "        for source in _sources(user, address):\n            self._count(source, now)\n",
         "",
         ("tests/unit/http/auth/test_failed_logins.py::test_an_address_is_locked_whatever_names_it_tries",),
+    ),
+    Breakage(
+        "wrong credentials at an endpoint are not counted",
+        "endpoints/logins.py",
+        '                self._failed.failed("", address)\n',
+        "",
+        (
+            "tests/unit/endpoints/test_acommerce.py::test_an_address_with_many_forged_signatures_is_locked_out",
+            "tests/unit/endpoints/test_shopatron.py::test_guessing_is_slowed_down_and_logged",
+        ),
     ),
     Breakage(
         "Airflow's permissions for single DAGs do not apply to the desk",

@@ -24,6 +24,9 @@ _SLASHES = re.compile(r"/{2,}")
 IDLE_RATIO = 1.0
 """Pause after work, relative to its duration: at most half of one processor is used."""
 
+BODY_WITHIN_S = 30.0
+"""Time for the body of a request: slow senders must not occupy the places of others."""
+
 MAX_WAITING = 32
 """Requests that may wait; further ones are answered with 429."""
 
@@ -68,15 +71,20 @@ class WorkThrottle:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes. Raises ``RequestRejectedError`` (413) for more."""
+    """The body, at most ``limit`` bytes. Raises ``RequestRejectedError``: 413 for more, 408 after ``BODY_WITHIN_S``."""
     content_length = request.headers.get("content-length", "")
     if content_length.isdecimal() and int(content_length[:20]) > limit:
         raise too_large(limit)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large(limit)
+    with anyio.move_on_after(BODY_WITHIN_S) as reading:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise too_large(limit)
+    if reading.cancelled_caught:
+        raise RequestRejectedError(
+            408, f"the body did not arrive within {BODY_WITHIN_S:.0f} s", {"Connection": "close"}
+        )
     return bytes(body)
 
 

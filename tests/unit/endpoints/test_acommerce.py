@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from hypothesis import strategies as st
 
 from order_relay.batches import BatchStore
 from order_relay.connections import Connection
+from order_relay.endpoints import requests
 from order_relay.endpoints.app import create_app
 from order_relay.endpoints.dependencies import Deployment
 from order_relay.errors import TransientError
+from order_relay.http.auth.failed_logins import FIRST_LOCK_S, FREE_FAILURES
 from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.status_history import StatusHistory
+from order_relay.vendors.acommerce.webhooks import SIGNATURE_HEADER
 
 PATH = "/acommerce/events"
 EVENT = {
@@ -48,12 +52,17 @@ class Door:
     def __init__(self, url: str, root: Path) -> None:
         self.ledger = Ledger.open(url)
         self.parts = Deployment(self._connection, lambda: url, lambda: BatchStore(root.as_uri()))
-        transport = httpx.ASGITransport(create_app(self.parts), raise_app_exceptions=True)
-        self.web = httpx.AsyncClient(transport=transport, base_url="http://relay.example")
+        self.app = create_app(self.parts)
+        self.web = self.from_address("198.51.100.1")
 
     def _connection(self, conn_id: str) -> Connection:
         extra = {"channel": "demo", "hook_secret": SECRET}
         return Connection(conn_id, "https://fulfil.example", "me", "key", extra=extra)
+
+    def from_address(self, address: str) -> httpx.AsyncClient:
+        """A client with another address."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=True, client=(address, 1))
+        return httpx.AsyncClient(transport=transport, base_url="http://relay.example")
 
     async def post(self, body: Any, signature: str | bytes | None = "right") -> httpx.Response:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -98,6 +107,45 @@ async def test_forged_signatures_are_refused(door: Door) -> None:
     for forged in ("x", sign(body, "other"), sign(body, ""), sign(body, algorithm="sha1"), sign(body + b" "), b"\xff"):
         assert (await door.post(body, forged)).status_code == 401
     assert door.numbers() == []
+
+
+async def test_an_address_with_many_forged_signatures_is_locked_out(door: Door) -> None:
+    for _ in range(FREE_FAILURES["address"]):
+        assert (await door.post(EVENT, None)).status_code == 400  # without a signature nothing is guessed
+    statuses = [(await door.post(EVENT, "forged")).status_code for _ in range(FREE_FAILURES["address"] + 5)]
+    assert statuses == [401] * FREE_FAILURES["address"] + [429] * 5
+    assert 0 < int((await door.post(EVENT)).headers["retry-after"]) <= FIRST_LOCK_S
+    body = json.dumps(EVENT).encode()
+    async with door.from_address("198.51.100.2") as other:
+        assert (await other.post(PATH, content=body, headers={SIGNATURE_HEADER: sign(body)})).status_code == 200
+
+
+async def test_forged_signatures_do_not_wait_for_work(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, finish = threading.Event(), threading.Event()
+
+    def slow(*_: Any, **__: Any) -> None:
+        started.set()
+        finish.wait(60)
+
+    monkeypatch.setattr(StatusHistory, "store", slow)
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(door.post(EVENT))
+        await asyncio.to_thread(started.wait, 60)
+        assert (await door.post(EVENT, "forged")).status_code == 401
+        assert not working.done()
+        finish.set()
+
+
+async def test_a_body_that_does_not_arrive_is_given_up_and_counts(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "BODY_WITHIN_S", 0.01)
+    monkeypatch.setitem(FREE_FAILURES, "address", 1)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    answers = [await door.web.post(PATH, content=never(), headers={SIGNATURE_HEADER: "x"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [408, 429]
 
 
 async def test_what_no_record_can_be_is_kept_aside(door: Door) -> None:
@@ -170,7 +218,8 @@ json_values = st.recursive(
 
 
 @pytest.fixture
-def open_door(sqlite_url: str, tmp_path: Path) -> Iterator[Door]:
+def open_door(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    monkeypatch.setitem(FREE_FAILURES, "address", 1_000_000)
     made = Door(sqlite_url, tmp_path)
     yield made
     made.parts.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from order_relay.batches import BatchStore
 from order_relay.connections import Connection
 from order_relay.endpoints.app import create_app
 from order_relay.endpoints.dependencies import Deployment
+from order_relay.http.auth.failed_logins import FREE_FAILURES
 from order_relay.ledger import Ledger
 from order_relay.ledger.oms.oms_questions import OmsQuestions
 
@@ -96,9 +98,17 @@ async def test_without_a_configured_secret_everything_is_refused(
     assert due == []
 
 
-async def test_guessing_is_slowed_down(door: Door, due: list[Any]) -> None:
+async def test_guessing_is_slowed_down_and_logged(door: Door, due: list[Any], caplog: pytest.LogCaptureFixture) -> None:
     answers = [(await door.post(secret=f"guess {n}")).status_code for n in range(21)]
     assert (answers[0], answers[-1]) == (401, 429)
+    ours = [record.getMessage() for record in caplog.records if "failed login from" in record.getMessage()]
+    assert len(ours) == 20
+    assert "guess" not in "".join(ours)
+
+
+async def test_many_right_requests_at_once_are_no_guesses(door: Door, due: list[Any]) -> None:
+    answers = await asyncio.gather(*(door.post() for _ in range(FREE_FAILURES["address"] + 10)))
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_the_header_is_a_setting(sqlite_url: str, tmp_path: Path, due: list[Any]) -> None:

@@ -45,14 +45,31 @@ class FailedLogins:
         ``succeeded`` takes it back: attempts at the same time are counted before any of them is answered."""
         now = self._clock()
         with self._lock:
-            known = [self._failures.get(source) for source in _sources(user, address)]
-            if (wait := max((one.locked_until - now for one in known if one), default=0.0)) > 0:
+            if (wait := self._wait(user, address, now)) > 0:
                 return wait
-            for source in _sources(user, address):
-                self._count(source, now)
-            while len(self._failures) > MAX_SOURCES:
-                self._failures.popitem(last=False)
+            self._fail(user, address, now)
             return 0.0
+
+    def wait_s(self, user: str, address: str) -> float:
+        """Seconds to wait before the next attempt; counts nothing. For credentials that are checked in microseconds, so
+        that many right ones at the same time are not taken for guesses; ``failed`` counts the wrong ones."""
+        with self._lock:
+            return self._wait(user, address, self._clock())
+
+    def failed(self, user: str, address: str) -> None:
+        """Count a failure."""
+        with self._lock:
+            self._fail(user, address, self._clock())
+
+    def _wait(self, user: str, address: str, now: float) -> float:
+        known = [self._failures.get(source) for source in _sources(user, address)]
+        return max([0.0, *(one.locked_until - now for one in known if one)])
+
+    def _fail(self, user: str, address: str, now: float) -> None:
+        for source in _sources(user, address):
+            self._count(source, now)
+        while len(self._failures) > MAX_SOURCES:
+            self._failures.popitem(last=False)
 
     def _count(self, source: tuple[str, str], now: float) -> None:
         known = self._failures.setdefault(source, _Failures())

@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from order_relay.endpoints.dependencies import Deployment
+from order_relay.endpoints.logins import LoginGuard
 from order_relay.endpoints.requests import RequestRejectedError, WorkThrottle, read_body, to_rejection
 from order_relay.errors import ConfigurationError, OrderRelayError, TransientError
 from order_relay.http.json.strict_json import read_value
@@ -43,9 +44,20 @@ log = logging.getLogger(__name__)
 def create_app(deployment: Deployment) -> FastAPI:
     """The app to be mounted at ``/acommerce``."""
     app = FastAPI(openapi_url=None)
-    intake, throttle = EventIntake(deployment), WorkThrottle()
+    intake, throttle, logins = EventIntake(deployment), WorkThrottle(), LoginGuard("aCommerce")
     lock = anyio.Lock()
     in_flight = 0
+
+    async def genuine(request: Request, limits: WebhookSettings) -> _Delivery:
+        signature = request.headers.get(SIGNATURE_HEADER)
+        if not signature:
+            raise RequestRejectedError(400, f"the header {SIGNATURE_HEADER} is missing")
+
+        async def verify() -> _Delivery:
+            body = await read_body(request, limits.size_limit_bytes)
+            return await anyio.to_thread.run_sync(intake.verified, body, signature)
+
+        return await logins.check(request, verify)
 
     async def events(request: Request) -> JSONResponse:
         nonlocal in_flight
@@ -54,8 +66,8 @@ def create_app(deployment: Deployment) -> FastAPI:
             return _error_response(_rate_limited(limits))
         in_flight += 1
         try:
-            body = await read_body(request, limits.size_limit_bytes)
-            delivery = intake.enqueue(body, request.headers.get(SIGNATURE_HEADER))
+            delivery = await genuine(request, limits)
+            intake.enqueue(delivery)
             async with lock:
                 if not delivery.done:  # otherwise an earlier request processed it too
                     await throttle.run(intake.process_pending)
@@ -89,13 +101,12 @@ class _Account:
 
 @dataclass
 class _Delivery:
-    """One delivery and its result."""
+    """A delivery with the right signature, and its result. ``identity``: of its account at the vendor."""
 
     body: bytes
-    signature: str | None
-    account: str = ""
+    account: _Account
+    identity: str
     reading: ParsedRecords | None = None
-    final: Sequence[str] = ()
     error: Exception | None = None
     done: bool = False
 
@@ -109,7 +120,7 @@ class _Delivery:
 
 
 class EventIntake:
-    """Verifies and stores deliveries; those that arrive during a write are stored in one transaction."""
+    """Verifies deliveries, and stores them; those that arrive during a write are stored in one transaction."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
@@ -125,25 +136,44 @@ class EventIntake:
         except OrderRelayError:
             return WebhookSettings()
 
-    def enqueue(self, body: bytes, signature: str | None) -> _Delivery:
-        """Queue a delivery for ``process_pending``."""
-        self._waiting.append(delivery := _Delivery(body, signature))
-        return delivery
+    def verified(self, body: bytes, signature: str) -> _Delivery:
+        """The delivery of the account whose secret signed the body. All accounts are tried.
+
+        Raises ``RequestRejectedError`` (401) if there is none.
+        """
+        found = None
+        for account in self._accounts():
+            party = account.settings.source
+            connection = self._deployment.connection(party.connection)
+            if connection is None:
+                continue
+            settings = AcommerceSettings.from_connection(
+                replace(connection, extra={**connection.extra, **party.options})
+            )
+            if is_genuine(body, signature, settings):
+                found = found or _Delivery(body, account, settings.account)
+        if found is None:
+            raise RequestRejectedError(401, "the signature is wrong")
+        return found
+
+    def enqueue(self, delivery: _Delivery) -> None:
+        """Queue a verified delivery for ``process_pending``."""
+        self._waiting.append(delivery)
 
     def process_pending(self) -> None:
-        """Verify and store all queued deliveries, in a thread; each result is the delivery's ``outcome``."""
+        """Read and store all queued deliveries, in a thread; each result is the delivery's ``outcome``."""
         by_account: dict[str, list[_Delivery]] = defaultdict(list)
         taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
         for delivery in taken:
             try:
                 self._parse(delivery)
-                by_account[delivery.account].append(delivery)
+                by_account[delivery.account.settings.name].append(delivery)
             except Exception as error:
                 delivery.error = error
         for account, deliveries in by_account.items():
             try:
                 readings = [found.reading for found in deliveries if found.reading is not None]
-                self._store(account, readings, deliveries[0].final)
+                self._store(account, readings, deliveries[0].account.reader.shape.statuses.final)
             except Exception as error:
                 for delivery in deliveries:
                     delivery.error = error
@@ -160,39 +190,14 @@ class EventIntake:
         )
 
     def _parse(self, delivery: _Delivery) -> None:
-        """Set account and content.
-
-        Raises ``RequestRejectedError`` (400 without a signature, 401 with a wrong one, 413 for too many records) or
-        ``MalformedResponseError``.
-        """
-        if not delivery.signature:
-            raise RequestRejectedError(400, f"the header {SIGNATURE_HEADER} is missing")
-        account, bound_to = self._owner(delivery.body, delivery.signature)
+        """Set the content. Raises ``RequestRejectedError`` (413: too many records) or ``MalformedResponseError``."""
         document = read_value(delivery.body, "the body").document
         records = document if isinstance(document, list) else [document]
         if len(records) > MAX_RECORDS:
             raise RequestRejectedError(413, f"more than {MAX_RECORDS} records in one delivery")
-        self._bind(account.settings.name, bound_to)
+        self._bind(delivery.account.settings.name, delivery.identity)
         page = StatusPage(tuple(records), datetime.now(UTC))
-        delivery.account, delivery.final = account.settings.name, account.reader.shape.statuses.final
-        delivery.reading = account.reader.read(page, Channel.WEBHOOK)
-
-    def _owner(self, body: bytes, signature: str) -> tuple[_Account, str]:
-        """The account whose secret signed the body, and its identity. All accounts are tried."""
-        found = None
-        for account in self._accounts():
-            party = account.settings.source
-            connection = self._deployment.connection(party.connection)
-            if connection is None:
-                continue
-            settings = AcommerceSettings.from_connection(
-                replace(connection, extra={**connection.extra, **party.options})
-            )
-            if is_genuine(body, signature, settings):
-                found = found or (account, settings.account)
-        if found is None:
-            raise RequestRejectedError(401, "the signature is wrong")
-        return found
+        delivery.reading = delivery.account.reader.read(page, Channel.WEBHOOK)
 
     def _bind(self, name: str, account: str) -> None:
         if (name, account) not in self._bound:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from order_relay import COMMAND
 from order_relay.endpoints.dependencies import Deployment
+from order_relay.endpoints.logins import LoginGuard
 from order_relay.endpoints.requests import (
     NormalizePathMiddleware,
     RequestRejectedError,
@@ -24,7 +25,6 @@ from order_relay.endpoints.requests import (
     to_rejection,
 )
 from order_relay.errors import MalformedResponseError
-from order_relay.http.auth.failed_logins import FailedLogins
 from order_relay.ledger import ShipmentResult
 from order_relay.ledger.fulfilment.feed_ids import feed_id
 from order_relay.ledger.fulfilment.feed_index import FeedOrder
@@ -54,12 +54,16 @@ log = logging.getLogger(__name__)
 def create_app(parts: Deployment) -> FastAPI:
     """The app to be mounted at ``/shiprush``."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    service, throttle, logins = FeedService(parts), WorkThrottle(), FailedLogins()
+    service, throttle, logins = FeedService(parts), WorkThrottle(), LoginGuard("ShipRush")
+
+    async def authenticated(request: Request) -> ShipRushSettings:
+        if not any(_credentials(request)):  # guesses nothing, so it does not count
+            raise service.refusal
+        return await logins.check(request, lambda: anyio.to_thread.run_sync(service.authenticate, request))
 
     async def answer(request: Request, work: Callable[[ShipRushSettings], Awaitable[bytes]]) -> Response:
         try:
-            # not in the throttle's queue: requests with wrong credentials must not delay those with right ones
-            settings = await anyio.to_thread.run_sync(service.authenticate, request, logins)
+            settings = await authenticated(request)
             return Response(await work(settings), media_type=_XML, headers={"Cache-Control": "no-store"})
         except Exception as error:
             return _error_response(to_rejection(error))
@@ -116,32 +120,30 @@ class StripCredentialsMiddleware:
         await self._app(scope, receive, send)
 
 
+def _credentials(request: Request) -> tuple[str | None, dict[str, list[str]]]:
+    """The header ``Authorization`` and what the query had."""
+    return request.headers.get("authorization"), request.scope.get(_CREDENTIALS, {})
+
+
 class FeedService:
     """Serves requests; each call runs in a thread."""
 
     def __init__(self, parts: Deployment) -> None:
         self._deployment = parts
 
-    def authenticate(self, request: Request, logins: FailedLogins) -> ShipRushSettings:
-        """The feed's settings.
-
-        Raises ``RequestRejectedError``: 401 without the right credentials, 429 if too many of this address were wrong.
-        """
-        header, query = request.headers.get("authorization"), request.scope.get(_CREDENTIALS, {})
+    @property
+    def refusal(self) -> RequestRejectedError:
+        """The response to missing or wrong credentials."""
         challenge = {"WWW-Authenticate": 'Basic realm="orders"'}
-        refusal = RequestRejectedError(401, "user name or password is missing or wrong", challenge)
-        if header is None and not query:  # guesses nothing, so it does not count
-            raise refusal
-        address = request.client.host if request.client else ""
-        if (wait_s := logins.attempt("", address)) > 0:
-            raise RequestRejectedError(429, "too many failed logins; try again later", {"Retry-After": f"{wait_s:.0f}"})
+        return RequestRejectedError(401, "user name or password is missing or wrong", challenge)
+
+    def authenticate(self, request: Request) -> ShipRushSettings:
+        """The feed's settings. Raises ``RequestRejectedError`` (401) without the right credentials."""
         connection = self._deployment.connection(CONNECTION)
         configured = connection is not None and connection.login and connection.password
         settings = ShipRushSettings.from_connection(connection) if connection is not None and configured else None
-        if settings is None or not is_authorized(settings, header, query):
-            log.warning("ShipRush endpoint: failed login from %s", address)
-            raise refusal
-        logins.succeeded("", address)
+        if settings is None or not is_authorized(settings, *_credentials(request)):
+            raise self.refusal
         return settings
 
     def export(self, settings: ShipRushSettings, query: Parameters) -> bytes:

@@ -22,9 +22,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from order_relay.endpoints.dependencies import Deployment
+from order_relay.endpoints.logins import LoginGuard
 from order_relay.endpoints.requests import RequestRejectedError, WorkThrottle, read_body, to_rejection
 from order_relay.errors import ConfigurationError, MalformedResponseError
-from order_relay.http.auth.failed_logins import FailedLogins
 from order_relay.http.json.strict_json import read_value
 from order_relay.http.sending.outcomes import read_number_id
 from order_relay.pipeline.settings.pipeline import load_file, pipeline_files
@@ -40,14 +40,13 @@ log = logging.getLogger(__name__)
 def create_app(deployment: Deployment) -> FastAPI:
     """The app to be mounted at ``/shopatron``."""
     app = FastAPI(openapi_url=None)
-    receiver, throttle, logins = NotificationReceiver(deployment), WorkThrottle(), FailedLogins()
+    receiver, throttle, logins = NotificationReceiver(deployment), WorkThrottle(), LoginGuard("Shopatron")
 
     async def events(request: Request) -> JSONResponse:
         try:
-            address = request.client.host if request.client else ""
-            _admit(logins, address)
-            accounts = await anyio.to_thread.run_sync(receiver.authorized, request.headers)
-            logins.succeeded("", address)
+            accounts = await logins.check(
+                request, lambda: anyio.to_thread.run_sync(receiver.authorized, request.headers)
+            )
             body = await read_body(request, MAX_BYTES)
             known = await throttle.run(lambda: receiver.receive(accounts, body))
             return JSONResponse({"known": known})
@@ -61,13 +60,6 @@ def create_app(deployment: Deployment) -> FastAPI:
     app.add_api_route("/events", events, methods=["POST"], response_model=None)
     app.add_exception_handler(HTTPException, unknown)
     return app
-
-
-def _admit(logins: FailedLogins, address: str) -> None:
-    """Raise ``RequestRejectedError`` (429) if too many secrets of this address were wrong."""
-    if (wait_s := logins.attempt("", address)) > 0:
-        headers = {"Retry-After": f"{wait_s:.0f}"}
-        raise RequestRejectedError(429, "too many wrong secrets; try again later", headers)
 
 
 class NotificationReceiver:

@@ -60,3 +60,15 @@ def test_a_login_that_all_share_counts_by_address() -> None:
         assert logins.attempt("", "10.0.0.1") == 0.0
     assert logins.attempt("", "10.0.0.1") == 60
     assert logins.attempt("", "10.0.0.2") == 0.0
+
+
+def test_what_is_checked_at_once_is_counted_afterwards() -> None:
+    clock = Clock()
+    logins = FailedLogins(clock)
+    for _ in range(FREE_FAILURES["address"]):
+        assert logins.wait_s("", "10.0.0.1") == 0.0
+        logins.failed("", "10.0.0.1")
+    assert logins.wait_s("", "10.0.0.1") == 60
+    assert logins.wait_s("", "10.0.0.2") == 0.0
+    clock.now += 60
+    assert logins.wait_s("", "10.0.0.1") == 0.0
