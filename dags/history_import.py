@@ -32,8 +32,9 @@ begins anew if it breaks off.
 
 **To stop**, set the Variable `order_relay_stop` to the pipeline's name or `true`. What was read stays in the ledger.
 
-**Red** means that the source or the OMS could not be reached, a setting is wrong, or sending was stopped. Quarantined
-or held orders do not turn it red.
+**Red** means that the source, its file server or the OMS could not be reached, a setting is wrong, a delivered file
+cannot be read, or sending was stopped; an alert names the cause. Quarantined or held orders do not turn it red, nor do
+files that could not be fetched, which an alert lists.
 
 **Commands**: `order-relay history`, `report`, `quarantine`, `order NUMBER`.
 """

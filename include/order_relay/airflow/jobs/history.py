@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -15,12 +15,13 @@ from order_relay.airflow.context.run_request import failed_tasks, task_name, tri
 from order_relay.airflow.incoming.remote_files import open_file_server
 from order_relay.airflow.metadata import stop_variable
 from order_relay.airflow.notify.notifications import notify
-from order_relay.airflow.session import account_names, open_wiring, record_refused_logins
+from order_relay.airflow.session import account_names, open_ledger, open_wiring, record_refused_logins
 from order_relay.errors import ConfigurationError, RunFailedError
 from order_relay.ledger import migrate
 from order_relay.ledger.delivery.history_imports import HistoryRange, HistorySlice
 from order_relay.orders.messages import RunContext
-from order_relay.pipeline.alerts.run_rules import check_run
+from order_relay.pipeline.alerts.kinds import FILES_LEFT, RUN_KINDS
+from order_relay.pipeline.alerts.run_rules import check_run, files_not_fetched
 from order_relay.pipeline.fulfilment.status_fetch import fetch_files
 from order_relay.pipeline.history.files import DeliveredFiles
 from order_relay.pipeline.history.importer import HistoryImporter, check_history
@@ -29,7 +30,7 @@ from order_relay.pipeline.history.slices import days_of, read_range
 from order_relay.pipeline.load.stage import LoadOptions
 from order_relay.pipeline.report import report as report_stage
 from order_relay.pipeline.run import PipelineRun
-from order_relay.pipeline.runs.failures import recorded_cause
+from order_relay.pipeline.runs.failures import read_causes, recorded_cause
 from order_relay.pipeline.runs.objects import run_prefix, run_slug
 from order_relay.pipeline.runs.start import start_run
 from order_relay.pipeline.runs.trials import clear_trial, mark_trial
@@ -90,8 +91,10 @@ def plan(context: Context) -> XCom:
             clear_trial(ctx, wiring.store)
         if shadow or not wiring.dry_run:
             migrate(wiring.ledger_url)
-        _fetch(wiring)
+        trouble = _fetch(wiring)
         with wiring.ledger_for(ctx.run) as ledger:
+            if not wiring.dry_run:
+                notify(ledger, ctx.pipeline, files_not_fetched(ctx.pipeline, FILES_LEFT, trouble), settles=[FILES_LEFT])
             start_run(ctx, ledger, wiring.store, account_names(wiring), "history", note=shadow or not wiring.dry_run)
             files = _delivered(wiring)
             slices: list[HistorySlice] = list(days_of(what, now) if files is None else files.slices())
@@ -118,14 +121,18 @@ def _delivered(wiring: Wiring) -> DeliveredFiles | None:
     )
 
 
-def _fetch(wiring: Wiring) -> None:
-    """Copy the files of a file server into the batch store; not in a trial, which changes nothing on the server."""
+def _fetch(wiring: Wiring) -> list[str]:
+    """Copy the files of a file server into the batch store; not in a trial, which changes nothing on the server.
+
+    Returns why files could not be copied.
+    """
     settings = wiring.settings.files
     if settings.fetch is None or wiring.dry_run:
-        return
+        return []
     with open_file_server(settings.fetch.connection, settings.fetch.folder) as server:
         done = fetch_files(wiring.name, server, wiring.store, settings.fetch, size_limit=settings.size_limit_bytes)
     log.info("history import of %s: %d files fetched, %d not", wiring.name, done.fetched, len(done.trouble))
+    return done.trouble
 
 
 def import_slices(context: Context, planned: Mapping[str, Any]) -> XCom:
@@ -148,7 +155,7 @@ def report(context: Context, planned: Mapping[str, Any] | None) -> XCom:
     if not planned:
         if not failed:
             raise AirflowSkipException("nothing was imported")
-        raise RunFailedError(f"failed: {', '.join(failed)}")
+        _alert_unplanned(context, failed)
     request, ctx = _Request.of(context), _run_context(context)
     with _open(context, request, shadow=bool(planned["shadow"])) as wiring:
         with wiring.ledger_for(ctx.run, keep=False) as ledger:
@@ -160,7 +167,8 @@ def report(context: Context, planned: Mapping[str, Any] | None) -> XCom:
                 alerts = check_run(
                     ctx.pipeline, ctx.run, failed, result.breaches, repeat_s, result.remarked, causes=result.causes
                 )
-                notify(ledger, ctx.pipeline, alerts)
+                # other pipelines have ordinary runs, whose failures are not over with this run
+                notify(ledger, ctx.pipeline, alerts, settles=RUN_KINDS if wiring.reads_files else ())
         text = progress_report(now, trial=wiring.dry_run) + result.text
         wiring.store.write_text(f"{run_prefix(ctx)}/report.md", text)
     log.info("\n%s", text)
@@ -169,6 +177,18 @@ def report(context: Context, planned: Mapping[str, Any] | None) -> XCom:
     if reasons:
         raise RunFailedError("; ".join(reasons))
     return {"report": result.name, "slices": now.slices, "done": now.done, **now.counts}
+
+
+def _alert_unplanned(context: Context, failed: Sequence[str]) -> NoReturn:
+    """Raise an alert and ``RunFailedError`` for a run whose plan failed, such as for a file that cannot be read."""
+    request, ctx = _Request.of(context), _run_context(context)
+    with _open(context, request, shadow=False) as wiring:
+        causes = read_causes(ctx, wiring.store, failed)
+        repeat_s = wiring.settings.alerts.repeat_s
+    if not request.dry_run:
+        with open_ledger() as ledger:
+            notify(ledger, ctx.pipeline, check_run(ctx.pipeline, ctx.run, failed, (), repeat_s, causes=causes))
+    raise RunFailedError("; ".join([f"failed: {', '.join(failed)}", *causes.values()]))
 
 
 def _is_stopped(pipeline: str) -> bool:

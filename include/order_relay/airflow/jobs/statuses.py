@@ -21,7 +21,8 @@ from order_relay.ledger import Alert, migrate
 from order_relay.ledger.fulfilment.status_merge import StoredStatuses
 from order_relay.orders.messages import RunContext
 from order_relay.pipeline.alerts.fulfilment_rules import refused_statuses
-from order_relay.pipeline.alerts.kinds import REFUSED_PERIOD, STATUS_REFUSED
+from order_relay.pipeline.alerts.kinds import REFUSED_PERIOD, STATUS_FILES_LEFT, STATUS_REFUSED
+from order_relay.pipeline.alerts.run_rules import files_not_fetched
 from order_relay.pipeline.fulfilment import status_fetch, status_poll, status_range
 from order_relay.pipeline.fulfilment.shipments import record_shipment
 from order_relay.pipeline.fulfilment.status_files import DropFolder, read_drops
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 
 ACTOR = "statuses"
 TAKEN_BACK = "status_taken_back"
-FILES_LEFT = "status_files_left"
 
 
 @contextmanager
@@ -91,28 +91,14 @@ def fetch(account: str, context: Context) -> dict[str, Any]:
         if settings.mail is not None:
             with open_mailbox(settings.mail) as mailbox:
                 done += fetch_mail(account, mailbox, store, settings.mail, size_limit=limit)
-        notify(intake.ledger, account, _skipped_files_alerts(account, done.trouble), settles=[FILES_LEFT])
+        alerts = files_not_fetched(account, STATUS_FILES_LEFT, done.trouble, "files or messages")
+        notify(intake.ledger, account, alerts, settles=[STATUS_FILES_LEFT])
     return {
         "fetched": done.fetched,
         "growing": done.growing,
         "passed_over": done.passed_over,
         "trouble": len(done.trouble),
     }
-
-
-def _skipped_files_alerts(account: str, problems: list[str]) -> list[Alert]:
-    if not problems:
-        return []
-    return [
-        Alert(
-            kind=FILES_LEFT,
-            cause=FILES_LEFT,
-            subject=f"{account}: {len(problems)} files or messages were not fetched. The next "
-            "run tries again; fix the causes",
-            lines=tuple(problems[:100]),
-            size=len(problems),
-        )
-    ]
 
 
 def files(account: str, context: Context) -> dict[str, Any]:

@@ -34,6 +34,10 @@ STOP_VALUE = "stop_value"
 UNMATCHED_SHIPMENTS = "parcels"
 """About parcels that need an operator, which belong to no pipeline."""
 
+FILES_LEFT, STATUS_FILES_LEFT = "files_left", "status_files_left"
+"""Files that could not be fetched from a server: orders of a history import, or statuses. Every fetch covers its kind
+completely."""
+
 STATUS_REFUSED = "status_refused"
 REFUSED_PERIOD = timedelta(days=7)
 """How long a refused status record or file is reported."""

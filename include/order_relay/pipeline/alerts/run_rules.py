@@ -1,4 +1,4 @@
-"""Decides which alerts the end of a run, a look-up or an invalid pipeline file raises."""
+"""Decides which alerts the end of a run, a fetch of files, a look-up or an invalid pipeline file raises."""
 
 from __future__ import annotations
 
@@ -76,6 +76,14 @@ def check_run(  # noqa: PLR0917 - the results of a run
             )
         )
     return alerts
+
+
+def files_not_fetched(name: str, kind: str, problems: Sequence[str], what: str = "files") -> list[Alert]:
+    """Files of a pipeline or status account that could not be fetched, with the reason of each."""
+    if not problems:
+        return []
+    subject = f"{name}: {what} that were not fetched: {len(problems)}. The next run tries again; fix the causes"
+    return [Alert(kind, kind, subject, tuple(problems[:100]), size=len(problems))]
 
 
 def failed_lookups(pipeline: str, number: int, cause: str, repeat_s: float) -> Alert:
