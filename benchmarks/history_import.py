@@ -5,8 +5,9 @@
 Not to be confused with ``history.py``, which measures what a long past costs an ordinary run. Orders of a web shop,
 done, processing and cancelled, are generated in the process that imports them (no HTTP at the source); the OMS is the
 sandbox. The importing process is killed (SIGKILL) when the share ``--kill-at`` of the orders is at the OMS, and started
-again. Prints one JSON object per database: seconds and CPU seconds of both processes, peak memory (MiB), orders by
-status at the OMS, and how many were lost or stored twice.
+again. Prints one JSON object per database: seconds, CPU seconds and peak memory (MiB) of both processes, orders per
+second and CPU milliseconds per order in the first and in the last tenth of the import, orders by result, and how many
+were lost or stored twice.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -52,13 +54,18 @@ class GeneratedShop:
 
     account, windowed, acknowledges = "cloudsuite:https://shop.example/generated", True, "source_id"
 
-    def __init__(self, orders: int, days: int) -> None:
+    def __init__(self, orders: int, days: int, marks: Path) -> None:
+        """``marks``: a file that gets a line for each day that is read: orders before it, time, CPU s, peak MiB."""
+        self._marks = marks
         self.format = load_vendor("cloudsuite").format("source")
         self._orders, self._days, self._made = orders, days, plain_orders("cloudsuite", 200)
 
     def fetch(self, selection: Selection) -> Iterator[SourceOrder]:
         """The orders of the selected day."""
         day = (selection.start - START).days if selection.start else 0
+        with self._marks.open("a") as marks:
+            mark = [self._orders * day // self._days, time.time(), cpu_seconds(), peak_kib() / 1024]
+            marks.write(json.dumps(mark) + "\n")
         for number in range(self._orders * day // self._days, self._orders * (day + 1) // self._days):
             state = STATES[number % len(STATES)]
             made = {"id": number + 1, "reference": f"CS{number + 1}", "state": state, "_history_state": state}
@@ -82,7 +89,7 @@ def work(args: argparse.Namespace) -> None:
     with Wiring.for_pipeline(PIPELINE, connections.__getitem__, settings["ledger"], settings["store"]) as wiring:
         transform = {**wiring.settings.transform, "assigned_location": "7", "use_inventory": False}
         wiring.settings = wiring.settings.model_copy(update={"transform": transform})
-        wiring.__dict__["source"] = GeneratedShop(args.orders, args.days)
+        wiring.__dict__["source"] = GeneratedShop(args.orders, args.days, Path(settings["marks"]))
         ctx = RunContext(PIPELINE, "history__bench")
         what = HistoryRange(START, START + timedelta(days=args.days))
         ledger, began = wiring.ledger, time.perf_counter()
@@ -90,13 +97,14 @@ def work(args: argparse.Namespace) -> None:
         number = ledger.history_imports.begin(ctx, what, list(days_of(what, datetime.now(UTC))), again=False)
         importer = HistoryImporter(PipelineRun(ctx, wiring, ledger), number, LoadOptions(wiring.settings.load))
         importer.import_all()
-        deadline = time.monotonic() + 60
-        while ledger.lookups.due(PIPELINE) and time.monotonic() < deadline:  # what was being sent at the kill
-            time.sleep(1)
+        imported_s, deadline = time.perf_counter() - began, time.monotonic() + 600
+        while (now := ledger.history_imports.progress(number)).counts.keys() & {"sending", "in_doubt"}:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(1)  # until what was being sent at the kill may be looked up
             importer._load(importer.options)
-        now = ledger.history_imports.progress(number)
         counts = {"slices": now.slices, "done": now.done, "counts": dict(now.counts)}
-        measured = {"seconds": time.perf_counter() - began, "cpu_s": cpu_seconds(), "peak_mib": peak_kib() / 1024}
+        measured = {"seconds": imported_s, "cpu_s": cpu_seconds(), "peak_mib": peak_kib() / 1024}
         print(json.dumps({**counts, **{name: round(value, 1) for name, value in measured.items()}}))
 
 
@@ -114,25 +122,45 @@ def measure(args: argparse.Namespace, ledger: str, folder: Path) -> dict[str, An
         made = sandbox.connections()
         oms = {**made["shopatron"], "extra": {**made["shopatron"]["extra"], "visible_after_s": 1}}
         connections = {"cloudsuite_default": made["cloudsuite"], "shopatron_default": oms}
-        settings = {"ledger": ledger, "store": (folder / "batches").as_uri(), "connections": connections}
+        marks = folder / f"marks-{secrets.token_hex(4)}"
+        places = {"ledger": ledger, "store": (folder / "batches").as_uri(), "marks": str(marks)}
+        settings = {**places, "connections": connections}
         began, first = time.perf_counter(), child(args, settings)
         while stored(sandbox) < args.orders * args.kill_at and first.poll() is None:
             time.sleep(1 if args.orders < 10_000 else 15)
         first.kill()
         first.wait()
-        killed_at, killed_s = stored(sandbox), time.perf_counter() - began
+        killed_at, killed_s, before = stored(sandbox), time.perf_counter() - began, read_marks(marks)
         second = child(args, settings)
         resumed = json.loads(second.communicate()[0])
         audit = sandbox.report()
         return {
             "orders": args.orders,
-            "killed": {"seconds": round(killed_s, 1), "at_the_oms": killed_at},
+            "killed": {"seconds": round(killed_s, 1), "at_the_oms": killed_at, "peak_mib": round(before[-1][3], 1)},
             "resumed": resumed,
+            "first_tenth": pace(before, 0, args.orders // 10),
+            "last_tenth": pace(read_marks(marks)[len(before) :], args.orders - args.orders // 10, args.orders),
             "at_the_oms": audit["imported"],
             "lost": args.orders - len(audit["posts"]),
             "doubled": len(audit["doubled"]),
             "posted_more_than_once": sum(number > 1 for number in audit["posts"].values()),
         }
+
+
+def read_marks(marks: Path) -> list[list[float]]:
+    """What ``GeneratedShop`` noted."""
+    return [json.loads(line) for line in marks.read_text().splitlines()]
+
+
+def pace(marks: list[list[float]], first: int, last: int) -> dict[str, float]:
+    """Orders per second and CPU milliseconds per order of one process, from one order to another."""
+    found = [mark for mark in marks if first <= mark[0] <= last]
+    if len(found) < 2 or found[0][0] == found[-1][0]:
+        return {}
+    (begin, began, begin_cpu, _), (end, ended, end_cpu, _) = found[0], found[-1]
+    orders = end - begin
+    cpu_ms = 1000 * (end_cpu - begin_cpu) / orders
+    return {"orders_per_s": round(orders / (ended - began), 1), "cpu_ms_per_order": round(cpu_ms, 2)}
 
 
 def stored(sandbox: ThreadedSandbox) -> int:
