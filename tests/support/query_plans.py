@@ -58,7 +58,6 @@ READS_ALL: Mapping[str, str] = {
         "the list of orders: stops after the rows of a page"
     ),
     r"ORDER BY submission.imported_at\n LIMIT": "positive controls: stops at the first orders",
-    r"^SELECT count\(DISTINCT settlement.submission_id\)": "decisions of operators: few",
     r"FROM status_order ORDER BY coalesce\(": "`statuses` without a number lists the last changes",
 }
 """Statements that may read everything, as regular expressions: why."""
@@ -67,7 +66,6 @@ READ_ALL: Mapping[str, str] = {
     "bulk_load.replace_all": "a restore replaces everything",
     "order_pages._few": "stops after as many orders as are counted exactly",
     "order_pages._first": "stops after the rows of a page",
-    "feedback.due": "pipelines with write-back look through their imported orders; no index knows the steps to do",
     "versions._obsolete": "the open orders of a pipeline: few",
 }
 """Functions that may read everything, as ``module.function``: why."""

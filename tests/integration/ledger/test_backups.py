@@ -19,7 +19,8 @@ from order_relay.ledger.delivery.history_imports import HistoryRange, HistorySli
 from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.operators.completed_checks import BACKUP
 from order_relay.ledger.schema.tables import metadata
-from order_relay.ledger.write_back.feedback import OMS_NUMBER, FeedbackStep
+from order_relay.ledger.write_back.due_steps import OMS_NUMBER
+from order_relay.ledger.write_back.feedback import FeedbackStep
 from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment, ShippedLine
 from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
@@ -63,6 +64,8 @@ def full(driver):
     unusable = [RejectedRecord(1, "", (ValidationIssue("bad", "", "is bad"),))]
     driver.ledger.status_history.store(status, [result], refused=unusable, origin="poll")
     driver.ledger.status_reads.record_file(status, "ab", "drop.csv", rows=1, refused=0)
+    driver.ledger.feedback.due(NAME, OMS_NUMBER, 1)  # from now on the pipeline writes back
+    driver.ledger.acknowledgements.record_answers(driver.ctx, {driver.row("1")["id"]: Acknowledgement(True)})
     driver.ledger.feedback.claim(driver.ctx, [FeedbackStep(driver.row("1")["id"], OMS_NUMBER)])
     driver.ledger.feed_errors.record({driver.row("1")["id"]: "no_price"})
     driver.receive(offer("4", problem=DETAIL_UNREADABLE), complete=False)

@@ -28,11 +28,11 @@ from order_relay.ledger.operators.code_tables import RowKey
 from order_relay.ledger.reporting import accounting
 from order_relay.ledger.schema.records import AttemptResult
 from order_relay.ledger.schema.states import State
-from order_relay.ledger.write_back.oms_cancellations import OMS_CANCELLED
 from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.messages import RunContext, SendOutcome, SendResult
 from order_relay.pipeline.alerts import rules
+from order_relay.pipeline.fulfilment.write_back import WRITE_BACK_STEPS
 from order_relay.pipeline.order_view.order_view import order_view
 from order_relay_sandbox import serve_in_thread
 from tests.support import engine as engines
@@ -111,7 +111,10 @@ def _watch(ledger: Ledger, name: str, settings: Any) -> None:
     ledger.health.overdue(name, rules.state_limits(settings))
     ledger.write_back_tasks.pending(name)
     ledger.write_back_tasks.unfinished([name])
-    ledger.feedback.due(name, OMS_CANCELLED, 10)
+    for step in WRITE_BACK_STEPS:
+        ledger.feedback.due(name, step, 10)
+        ledger.feedback.due(name, step, 10, each_delivery=True)
+    ledger.feedback.remove_finished(name, each_delivery=True)
     ledger.cancellations.follow_offers(RunContext(name, "x"), {"nobody"}, {"S77", "nobody"}, now)
     ledger.accounting.counts(name)
     ledger.accounting.counts()

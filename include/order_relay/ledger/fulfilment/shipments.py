@@ -19,6 +19,7 @@ from order_relay.errors import IllegalTransitionError
 from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment, shipment_line
 from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.schema.write_back_tables import enqueue_write_back
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, inserts, reads, writes
@@ -244,6 +245,7 @@ def _count(tx: Transaction, number: int, submission_id: int, ordered: Sequence[O
     before = tx.run(_BEFORE, {"b_id": submission_id}).one()
     order_counts.count(tx, before.pipeline, order_counts.SHIPPED, (shipped == SHIPPED) - (before.shipped == SHIPPED))
     tx.run(submission.update().where(submission.c.id == submission_id).values(shipped=shipped, shipped_at=newest))
+    enqueue_write_back(tx, [submission_id])
     return ShipmentResult("recorded", number, submission_id, shipped, found)
 
 

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 
 from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.schema.write_back_tables import enqueue_write_back
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
@@ -92,6 +93,7 @@ class OmsStatuses(Repository):
         cancelled = {"ids": [row.id for row, change in changes.items() if change.cancelled]}
         if cancelled["ids"]:
             tx.run(submission.update().where(among(submission.c.id, "ids")).values(cancelled_at=tx.now), cancelled)
+        enqueue_write_back(tx, [row.id for row in rows if answers[row.id].reading is OmsReading.CANCELLED])
         return list(changes.values())
 
     @writes

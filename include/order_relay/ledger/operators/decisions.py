@@ -18,6 +18,7 @@ from order_relay.ledger.operators.shown import ShownRevisions
 from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import lookup, settlement, submission
+from order_relay.ledger.schema.write_back_tables import enqueue_write_back
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
@@ -220,6 +221,7 @@ def _replaced(tx: Transaction, group: HeldGroup, *, cancelled: bool) -> str:
         .values(cancelled_at=sa.func.coalesce(submission.c.cancelled_at, tx.now)),
         {"ids": [one.id for one in group.at_destination]},
     )
+    enqueue_write_back(tx, [one.id for one in group.at_destination])
     return f" ({CONFIRMED}: {ids})"
 
 

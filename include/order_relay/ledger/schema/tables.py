@@ -38,6 +38,10 @@ pipeline = sa.Table(
     # watermark of the search for offline orders, which are only marked
     sa.Column("offline_to", UtcTime),
     sa.Column("oms_to", UtcTime),  # orders imported until then have a row in ``oms_status``
+    # after what orders are reported as done (``done_after``), as ``feedback_due`` knows it; null: nothing is reported
+    sa.Column("feedback_after", sa.Text),
+    # orders with ids up to this one are still to be looked through for ``feedback_due``
+    sa.Column("feedback_unread", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.UniqueConstraint("source_account", "destination_account", name="uq_pipeline_accounts"),
 )
 
@@ -263,6 +267,7 @@ settlement = sa.Table(
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
     sa.Index("ix_settlement_lineage", "pipeline", "lineage"),
+    sa.Index("ix_settlement_submission", "submission_id"),
 )
 
 alert = sa.Table(

@@ -1,11 +1,18 @@
-"""Tables of what is written back to sources."""
+"""Tables of what is written back to sources, and how an order gets on the worklist of it."""
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from collections.abc import Iterable
+from typing import Any
 
-from order_relay.ledger.schema.tables import metadata
-from order_relay.ledger.store.column_types import BigKey, UtcTime
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from order_relay.ledger.schema.predicates import unindexed
+from order_relay.ledger.schema.states import State
+from order_relay.ledger.schema.tables import metadata, pipeline, submission
+from order_relay.ledger.store.column_types import BigKey, UtcTime, among
+from order_relay.ledger.store.database import Transaction
 
 UNFINISHED = "state IN ('sent', 'refused', 'failed', 'given_up')"
 """A write-back step that was tried and is not done. A given-up step stays so."""
@@ -42,6 +49,14 @@ feedback = sa.Table(
     ),
 )
 
+# Orders with a step that is due, or will be with time alone: the worklist of pipelines that write back.
+feedback_due = sa.Table(
+    "feedback_due",
+    metadata,
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
+    sa.Column("submission_id", BigKey, sa.ForeignKey("submission.id"), primary_key=True, autoincrement=False),
+)
+
 # Offline orders that could not yet be marked at their source.
 offline_mark = sa.Table(
     "offline_mark",
@@ -54,3 +69,41 @@ offline_mark = sa.Table(
     sa.Column("due_at", UtcTime),
     sa.Column("message", sa.Text, nullable=False),
 )
+
+IS_REPORTABLE = sa.and_(
+    unindexed(submission.c.state) == State.IMPORTED,
+    submission.c.ack == "confirmed",
+    submission.c.source_cancelled_at.is_(None),
+)
+"""Imported and acknowledged, and its source has not cancelled it: its source may be informed of it."""
+
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_KEY = ["pipeline", "submission_id"]
+_WRITES_BACK = sa.exists().where(pipeline.c.name == submission.c.pipeline, pipeline.c.feedback_after.is_not(None))
+_SETTINGS = (
+    sa.select(pipeline.c.feedback_after)
+    .where(pipeline.c.name.in_(sa.select(submission.c.pipeline).where(among(submission.c.id, "ids"))))
+    .order_by(pipeline.c.name)
+    .with_for_update(read=True, key_share=True)
+)
+
+
+def enqueue_write_back(tx: Transaction, ids: Iterable[int]) -> None:
+    """Put these orders on the worklist, unless nothing is reported about them, or their pipeline does not write back.
+
+    Called after the change that may have made a step due, in its transaction, with the orders locked.
+    """
+    keys = {"ids": sorted(set(ids))}
+    # A first run waits for these locks, so that it finds what is not listed here.
+    if keys["ids"] and any(after is not None for after in tx.run(_SETTINGS, keys).scalars()):
+        list_due(tx, sa.and_(among(submission.c.id, "ids"), _WRITES_BACK), keys)
+
+
+def list_due(tx: Transaction, which: sa.ColumnElement[bool], values: dict[str, Any] | None = None) -> None:
+    """Put the reportable ones of these orders on the worklist.
+
+    A row that is there already is locked: another transaction may be about to remove it.
+    """
+    orders = sa.select(submission.c.pipeline, submission.c.id).where(which, IS_REPORTABLE).order_by(submission.c.id)
+    insert: Any = _INSERT[tx.conn.dialect.name](feedback_due).from_select(_KEY, orders)
+    tx.run(insert.on_conflict_do_update(index_elements=_KEY, set_={"pipeline": insert.excluded.pipeline}), values)

@@ -18,6 +18,7 @@ from order_relay.ledger.schema import order_counts
 from order_relay.ledger.schema.records import BatchInfo
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import batch, submission
+from order_relay.ledger.schema.write_back_tables import enqueue_write_back
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, writes
@@ -296,6 +297,7 @@ def _confirm_absent(tx: Transaction, name: str, info: BatchInfo, offers: pd.Data
     absent = [row.id for row in sent if row.source_id not in ids and row.order_number not in numbers]
     confirmed = tx.many(_CONFIRM, [{"b_id": number, "ack_at": tx.now} for number in absent])
     order_counts.count(tx, name, order_counts.ACKNOWLEDGED, confirmed)
+    enqueue_write_back(tx, absent)
 
 
 _PLACED = ("batch_id", "part", "row", "customer_number", "history")

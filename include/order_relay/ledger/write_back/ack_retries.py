@@ -2,7 +2,7 @@
 
 Such a source cannot confirm an acknowledgement by absence, so one that it always refuses would be sent in every run. It
 is therefore recorded like a write-back step (``feedback``), with the same limits: after ``most_refusals`` refusals, or
-``feedback.MAX_TRIES`` tries without an answer, it has failed and an operator decides. Only refused or unanswered
+``due_steps.MAX_TRIES`` tries without an answer, it has failed and an operator decides. Only refused or unanswered
 acknowledgements have a row.
 """
 
@@ -23,6 +23,7 @@ from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import lock
 from order_relay.ledger.write_back import feedback as steps
 from order_relay.ledger.write_back.cancellations import CANCELLED, TAKE_OVER
+from order_relay.ledger.write_back.due_steps import FAILED, GIVEN_UP, MAX_TRIES
 from order_relay.orders.messages import Acknowledgement, RunContext
 
 _same = submission.alias("same")
@@ -36,7 +37,7 @@ def blocked(now: datetime) -> sa.ColumnElement[bool]:
         feedback.c.submission_id == _same.c.id,
         feedback.c.step == TAKE_OVER,
         sa.or_(
-            feedback.c.state.in_([steps.FAILED, steps.GIVEN_UP]),
+            feedback.c.state.in_([FAILED, GIVEN_UP]),
             sa.and_(feedback.c.state == "refused", feedback.c.due_at > now),
         ),
     )
@@ -69,8 +70,8 @@ def next_state(state: str, tries: int, refusals: int, answer: Acknowledgement, m
         return "done", tries, refusals
     if answer.cancelled:
         return CANCELLED, tries, refusals
-    over = refusals >= most or tries >= steps.MAX_TRIES
-    return steps.FAILED if over else "refused", tries, refusals
+    over = refusals >= most or tries >= MAX_TRIES
+    return FAILED if over else "refused", tries, refusals
 
 
 def retry_delay(tries: int) -> timedelta:

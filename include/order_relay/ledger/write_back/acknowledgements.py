@@ -24,6 +24,7 @@ from order_relay.ledger.schema.predicates import (
 )
 from order_relay.ledger.schema.records import DueAcknowledgement
 from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.schema.write_back_tables import enqueue_write_back
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
@@ -112,8 +113,9 @@ class Acknowledgements(Repository):
             accepted += cancelled
             query = sa.select(submission.c.source_id).where(among(submission.c.id, "ids"))
             cancellations.record(tx, ctx, tx.run(query, {"ids": cancelled}).scalars())
-        confirmed = tx.run(_CONFIRM, {"ids": accepted, "b_pipeline": ctx.pipeline, "b_at": tx.now}).rowcount
-        order_counts.count(tx, ctx.pipeline, order_counts.ACKNOWLEDGED, confirmed)
+        confirmed = tx.run(_CONFIRM, {"ids": accepted, "b_pipeline": ctx.pipeline, "b_at": tx.now}).scalars().all()
+        order_counts.count(tx, ctx.pipeline, order_counts.ACKNOWLEDGED, len(confirmed))
+        enqueue_write_back(tx, confirmed)
         tx.many(
             _REFUSE,
             [
@@ -149,6 +151,7 @@ _CONFIRM = (
         SETTLED_FOR_GOOD,
     )
     .values(ack="confirmed", ack_at=sa.bindparam("b_at", type_=submission.c.ack_at.type), ack_message="")
+    .returning(submission.c.id)
 )
 _REFUSE = (
     submission.update()

@@ -21,7 +21,7 @@ from order_relay.ledger.schema.predicates import IN_ANY_PIPELINE
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import submission
-from order_relay.ledger.schema.write_back_tables import feedback
+from order_relay.ledger.schema.write_back_tables import enqueue_write_back, feedback
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.submissions.transitions import TransitionCause, lock, record_events, transition, update
@@ -189,6 +189,7 @@ def release(tx: Transaction, ctx: RunContext, rows: Sequence[Any], why: str) -> 
         .values(state="refused", due_at=tx.now, tries=0, refusals=0),
         keys,
     )
+    enqueue_write_back(tx, keys["ids"])
 
 
 def mark(tx: Transaction, ctx: RunContext, marks: Mapping[Any, Mapping[str, Any]], why: str) -> None:

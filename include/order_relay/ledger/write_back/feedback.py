@@ -13,26 +13,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from order_relay.backoff import backoff
-from order_relay.ledger.schema.shipment_tables import shipment
-from order_relay.ledger.schema.states import State
-from order_relay.ledger.schema.tables import submission
+from order_relay.errors import ConcurrentUpdateError
 from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import lock
-from order_relay.ledger.write_back import cancellations
-from order_relay.ledger.write_back.oms_cancellations import EXCLUDES, OMS_CANCELLED, SHIPPED, has_step, to_report
+from order_relay.ledger.write_back import cancellations, due_orders
+from order_relay.ledger.write_back.due_steps import (
+    AFTER_IMPORT,
+    AFTER_SHIPMENT,
+    EACH_DELIVERY,
+    FAILED,
+    MAX_TRIES,
+    due_steps,
+)
+from order_relay.ledger.write_back.oms_cancellations import EXCLUDES, OMS_CANCELLED, SHIPPED
 from order_relay.orders.messages import Acknowledgement, RunContext
-
-OMS_NUMBER, LINE_NUMBERS = "oms_number", "line_numbers"
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(minutes=5), timedelta(hours=6)
 """Delay before a refused step is retried; doubled each time, up to the longest."""
@@ -40,14 +44,7 @@ FIRST_DELAY, LONGEST_DELAY = timedelta(minutes=5), timedelta(hours=6)
 MAX_REFUSALS = 5
 """Refusals by the source after which a step has failed (default of ``feedback: most_refusals``)."""
 
-MAX_TRIES = 20
-"""Tries after which a step has failed, whatever their results: some days, with the growing delays."""
-
-RETRY_PATIENCE = ((4, 1), (8, 4), (12, 16), (MAX_TRIES + 1, 64))
-"""(tries, factor): up to this many tries without an answer, a step is released after factor times ``given_up_s``."""
-
-OPEN, FAILED, GIVEN_UP = ("sent", "refused", "failed"), "failed", "given_up"
-_OVER = ("done", FAILED, GIVEN_UP)
+OPEN = ("sent", "refused", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +64,11 @@ class FeedbackStep:
     refusals: int = 0
 
 
-_mine = feedback.alias("mine")
-_before = feedback.alias("before")
-
-
 class Feedback(Repository):
     """Write-back steps: what a source is informed of about its orders."""
 
-    @reads
     def due(
         self,
-        tx: Transaction,
         name: str,
         step: str,
         limit: int,
@@ -94,50 +85,53 @@ class Feedback(Repository):
         ``each_delivery``: ``shipped`` is due for every shipment of an order; else once, when everything was shipped, or
         with ``at_import`` once the order is imported. Nothing is due for an order that its source has cancelled, and no
         shipment for one that is cancelled at the destination.
+
+        The first time, and after a change of ``each_delivery`` or ``at_import``, all orders of before are read first.
+        Raises ``ConcurrentUpdateError`` if another process changes these meanwhile.
         """
-        deliveries = each_delivery and step == SHIPPED
-        delivery = shipment.c.id if deliveries else sa.literal(0)
-        source = submission.join(shipment, shipment.c.submission_id == submission.c.id) if deliveries else submission
-        query = (
-            sa.select(
-                submission.c.id,
-                sa.literal(step),
-                delivery.label("delivery"),
-                submission.c.source_id,
-                submission.c.oms_id,
-                sa.func.coalesce(_mine.c.tries, 0),
-                sa.func.coalesce(_mine.c.state == "sent", sa.false()),
-                sa.func.coalesce(_mine.c.refusals, 0),
-            )
-            .select_from(
-                source.outerjoin(
-                    _mine,
-                    sa.and_(
-                        _mine.c.submission_id == submission.c.id, _mine.c.step == step, _mine.c.delivery == delivery
-                    ),
-                )
-            )
-            .where(
-                submission.c.pipeline == name,
-                submission.c.state == State.IMPORTED,
-                submission.c.ack == "confirmed",
-                submission.c.source_cancelled_at.is_(None),
-                submission.c.id > after,
-                _open(tx.now, given_up_s),
-                *_forerunner(step, deliveries=deliveries),
-            )
-            .order_by(submission.c.id, delivery)
-            .limit(limit)
-        )
-        if deliveries:
-            query = query.where(shipment.c.asks == "", shipment.c.closed == "")
-        if step == SHIPPED:
-            query = query.where(submission.c.cancelled_at.is_(None), ~has_step(OMS_CANCELLED))
-        if step == OMS_CANCELLED:
-            query = query.where(*to_report(tx.now))
-        if step == SHIPPED and not deliveries and not at_import:
-            query = query.where(submission.c.shipped == "shipped")
+        done_after = _done_after(each_delivery=each_delivery, at_import=at_import)
+        for _ in range(2):
+            found = self._due(name, step, limit, done_after, after=after, given_up_s=given_up_s)
+            if found is not None:
+                return found
+            self._start(name, done_after)
+            while not self._fill(name, done_after):
+                pass
+        raise ConcurrentUpdateError(due_orders.OTHER_SETTING.format(name))
+
+    @reads
+    def _due(
+        self, tx: Transaction, name: str, step: str, limit: int, done_after: str, *, after: int, given_up_s: float
+    ) -> list[FeedbackStep] | None:
+        """``None`` if the worklist must be filled first."""
+        if not due_orders.is_filled(tx, name, done_after):
+            return None
+        query = due_steps(name, step, done_after, beyond=after, now=tx.now, given_up_s=given_up_s).limit(limit)
         return [FeedbackStep(*tuple(row)) for row in tx.run(query)]
+
+    @writes
+    def _start(self, tx: Transaction, name: str, done_after: str) -> None:
+        due_orders.start(tx, name, done_after)
+
+    @writes
+    def _fill(self, tx: Transaction, name: str, done_after: str) -> bool:
+        return due_orders.fill(tx, name, done_after)
+
+    def remove_finished(self, name: str, *, each_delivery: bool = False, at_import: bool = False) -> None:
+        """Remove the orders from the worklist about which nothing is left to do until something happens to them."""
+        done_after = _done_after(each_delivery=each_delivery, at_import=at_import)
+        last = 0
+        while ids := self._finished(name, done_after, last):
+            self._remove(name, done_after, ids)
+            last = ids[-1]
+
+    @reads
+    def _finished(self, tx: Transaction, name: str, done_after: str, last: int) -> Sequence[int]:
+        return due_orders.finished(tx, name, done_after, last)
+
+    @writes
+    def _remove(self, tx: Transaction, name: str, done_after: str, ids: Sequence[int]) -> None:
+        due_orders.remove(tx, name, done_after, ids)
 
     @writes
     def claim(
@@ -216,42 +210,8 @@ def _is_cancelled(order: Any, step: str) -> bool:
     return order.source_cancelled_at is not None or (step == SHIPPED and order.cancelled_at is not None)
 
 
-def _open(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
-    """Never sent, refused and due again, or claimed by a worker that died."""
-    return sa.or_(
-        _mine.c.state.is_(None),
-        sa.and_(_mine.c.state == "refused", _mine.c.due_at <= now),
-        sa.and_(
-            _mine.c.state == "sent",
-            sa.or_(
-                *(
-                    sa.and_(_mine.c.tries < tries, _mine.c.at <= now - timedelta(seconds=given_up_s * times))
-                    for tries, times in RETRY_PATIENCE
-                )
-            ),
-        ),
-    )
-
-
-def _forerunner(step: str, *, deliveries: bool) -> list[sa.ColumnElement[bool]]:
-    """The step before this one is over.
-
-    A delivery names numbered lines, so the line numbers must be done. The shipment is reported even if the source
-    refused the line numbers, or the OMS number permanently.
-    """
-    if step in {OMS_NUMBER, OMS_CANCELLED}:
-        return []
-    if step == LINE_NUMBERS:
-        return [_has_state(OMS_NUMBER, "done")]
-    if deliveries:
-        return [_has_state(LINE_NUMBERS, "done")]
-    return [sa.or_(_has_state(LINE_NUMBERS, "refused", *_OVER), _has_state(OMS_NUMBER, FAILED, GIVEN_UP))]
-
-
-def _has_state(step: str, *states: str) -> sa.ColumnElement[bool]:
-    return sa.exists().where(
-        _before.c.submission_id == submission.c.id, _before.c.step == step, _before.c.state.in_(states)
-    )
+def _done_after(*, each_delivery: bool, at_import: bool) -> str:
+    return EACH_DELIVERY if each_delivery else AFTER_IMPORT if at_import else AFTER_SHIPMENT
 
 
 def steps_of(tx: Transaction, number: int) -> list[dict[str, Any]]:

@@ -28,18 +28,21 @@ def has_step(step: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(_step.c.submission_id == submission.c.id, _step.c.step == step)
 
 
-def to_report(now: datetime) -> list[sa.ColumnElement[bool]]:
-    """The OMS itself says that the order is cancelled, nothing of it was shipped or reported as shipped, and it has no
-    other version: the OMS order of a replaced version is cancelled, too, but its source has only one order."""
+def cancelled_at_oms(now: datetime) -> list[sa.ColumnElement[bool]]:
+    """The OMS itself says that the order is cancelled, and nothing of it was shipped or reported as shipped."""
     return [
         submission.c.cancelled_at >= now - REPORTED_FOR,
         submission.c.shipped.is_(None),
         sa.exists().where(oms_status.c.submission_id == submission.c.id, oms_status.c.reading == OmsReading.CANCELLED),
         ~has_step(SHIPPED),
-        ~sa.exists().where(
-            _other.c.pipeline == submission.c.pipeline,
-            _other.c.lineage == submission.c.lineage,
-            _other.c.id != submission.c.id,
-            _other.c.state != State.DISCARDED,
-        ),
     ]
+
+
+IS_ONLY_VERSION = ~sa.exists().where(
+    _other.c.pipeline == submission.c.pipeline,
+    _other.c.lineage == submission.c.lineage,
+    _other.c.id != submission.c.id,
+    _other.c.state != State.DISCARDED,
+)
+"""The order has no other version: the OMS order of a replaced version is cancelled, too, but its source has only one
+order."""

@@ -12,13 +12,14 @@ from order_relay.errors import ConcurrentUpdateError
 from order_relay.ledger.schema.predicates import of_any_pipeline, of_pipeline
 from order_relay.ledger.schema.records import OverdueOrders
 from order_relay.ledger.schema.tables import submission
-from order_relay.ledger.schema.write_back_tables import UNFINISHED, feedback
+from order_relay.ledger.schema.write_back_tables import UNFINISHED, enqueue_write_back, feedback
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import clean_text
 from order_relay.ledger.submissions.transitions import lock
 from order_relay.ledger.write_back import cancellations, offline_orders
-from order_relay.ledger.write_back.feedback import FAILED, GIVEN_UP, THIS_STEP
+from order_relay.ledger.write_back.due_steps import FAILED, GIVEN_UP
+from order_relay.ledger.write_back.feedback import THIS_STEP
 
 MAX_NAMED = 20
 
@@ -130,7 +131,7 @@ def _decide(tx: Transaction, who: str, steps: Sequence[Mapping[str, Any]], reaso
     chosen = [row for row in steps if row["submission_id"] is not None]
     lock(tx, {row["submission_id"] for row in chosen})
     decision = f"{'retry' if retry else 'given up'} by {who}: {clean_text(reason, 200)}"
-    return tx.many(
+    decided = tx.many(
         _DECIDED,
         [
             {
@@ -144,6 +145,8 @@ def _decide(tx: Transaction, who: str, steps: Sequence[Mapping[str, Any]], reaso
             for row in chosen
         ],
     )
+    enqueue_write_back(tx, [row["submission_id"] for row in chosen])
+    return decided
 
 
 _DECIDED = (

@@ -18,7 +18,8 @@ from typing import Any
 from order_relay import COMMAND
 from order_relay.errors import ConfigurationError, OrderRelayError, OutcomeUnknownError, ThrottledError, TransientError
 from order_relay.ledger import Ledger
-from order_relay.ledger.write_back.feedback import LINE_NUMBERS, MAX_REFUSALS, OMS_NUMBER, FeedbackStep
+from order_relay.ledger.write_back.due_steps import LINE_NUMBERS, OMS_NUMBER
+from order_relay.ledger.write_back.feedback import MAX_REFUSALS, FeedbackStep
 from order_relay.ledger.write_back.oms_cancellations import OMS_CANCELLED, SHIPPED
 from order_relay.orders.fulfilment.shipment_progress import Shipment, ShippedLine
 from order_relay.orders.messages import Acknowledgement, RunContext
@@ -75,6 +76,9 @@ def send_write_back(ctx: RunContext, parts: WriteBackContext) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for step in WRITE_BACK_STEPS:
         _write_back_step(ctx, parts, step, counts)
+    parts.ledger.feedback.remove_finished(
+        ctx.pipeline, each_delivery=parts.source.reports_each_delivery, at_import=parts.at_import
+    )
     log.info("write-back: %s", dict(counts) or "nothing was due")
     return dict(counts)
 

@@ -12,7 +12,8 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.operators.attention import CORRECTION_WAITS, AttentionGroup
 from order_relay.ledger.operators.attention_sources import AttentionRules
 from order_relay.ledger.operators.shown import shown_revision
-from order_relay.ledger.write_back.feedback import OMS_NUMBER, FeedbackStep
+from order_relay.ledger.write_back.due_steps import OMS_NUMBER
+from order_relay.ledger.write_back.feedback import FeedbackStep
 from order_relay.orders.corrections.correctable_fields import FieldCorrection
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.messages import Acknowledgement, RunContext, SendOutcome

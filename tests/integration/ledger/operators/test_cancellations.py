@@ -17,7 +17,7 @@ from order_relay.ledger.fulfilment.feed_index import FeedOrder
 from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import submission
-from order_relay.ledger.write_back.feedback import LINE_NUMBERS, OMS_NUMBER
+from order_relay.ledger.write_back.due_steps import LINE_NUMBERS, OMS_NUMBER
 from order_relay.ledger.write_back.oms_cancellations import OMS_CANCELLED, SHIPPED
 from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.fulfilment.shipment_progress import Shipment

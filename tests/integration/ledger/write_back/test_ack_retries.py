@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from order_relay.ledger.schema.write_back_tables import feedback
 from order_relay.ledger.write_back import ack_retries
-from order_relay.ledger.write_back.feedback import FIRST_DELAY, LONGEST_DELAY, MAX_TRIES, OMS_NUMBER
+from order_relay.ledger.write_back.due_steps import MAX_TRIES, OMS_NUMBER
+from order_relay.ledger.write_back.feedback import FIRST_DELAY, LONGEST_DELAY
 from order_relay.orders.messages import Acknowledgement
 from order_relay.orders.review.choices import REINSTATED
 from tests.support.feedback_counts import feedback_counts

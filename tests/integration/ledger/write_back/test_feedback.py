@@ -3,7 +3,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from order_relay.ledger.schema.write_back_tables import feedback
-from order_relay.ledger.write_back.feedback import LINE_NUMBERS, OMS_NUMBER, FeedbackStep, steps_of
+from order_relay.ledger.write_back.due_steps import LINE_NUMBERS, OMS_NUMBER
+from order_relay.ledger.write_back.feedback import FeedbackStep, steps_of
 from order_relay.ledger.write_back.oms_cancellations import SHIPPED
 from order_relay.orders.fulfilment.shipment_progress import OrderedLine, Shipment
 from order_relay.orders.messages import Acknowledgement

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Connection, Engine
 
 LARGE = frozenset(
     {"submission", "event", "attempt", "lookup", "batch", "run", "feedback", "shipment", "shipment_line"}
-    | {"status_event", "status_order", "operator_action", "oms_status"}
+    | {"status_event", "status_order", "operator_action", "oms_status", "settlement"}
 )
 """Tables that grow with history."""
 
