@@ -10,7 +10,7 @@ import typer
 from order_relay.airflow.installation import Installation
 from order_relay.cli.output import output_stream, print_json, print_line, print_table
 from order_relay.errors import ConfigurationError
-from order_relay.ledger.listing.order_filter import OrderFilter, parse_filter, parse_sort
+from order_relay.ledger.listing.order_filter import OMS_CHOICES, OrderFilter, parse_filter, parse_sort
 from order_relay.ledger.listing.order_list import ListedOrders, OrderPage
 from order_relay.orders.table_cells import BYTE_ORDER_MARK
 from order_relay.pipeline.report.order_export import EXPORT_COLUMNS, MAX_EXPORTED, csv_portions, export_row
@@ -41,6 +41,7 @@ def orders(
     waiting: Annotated[
         int | None, typer.Option(min=0, help="Only open orders that are in their state longer than these seconds.")
     ] = None,
+    oms: Annotated[list[str] | None, typer.Option(help=f"Status at the OMS: {', '.join(OMS_CHOICES)}.")] = None,
     sort: Annotated[str, typer.Option(help="number, received or changed; with - before it: descending.")] = "-changed",
     after: Annotated[str | None, typer.Option(help="The next page: the cursor that the page before printed.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Maximum orders on the page.")] = 50,
@@ -59,7 +60,7 @@ def orders(
     one |= {"received_from": received_from, "received_to": received_to}
     one |= {"changed_from": changed_from, "changed_to": changed_to}
     values = {name: [str(value)] for name, value in one.items() if value is not None}
-    values |= {"pipeline": pipeline or [], "state": state or []}
+    values |= {"pipeline": pipeline or [], "state": state or [], "oms": oms or []}
     with installation.ledger() as ledger:
         names = {*installation.pipelines, *ledger.runs.pipelines()}
         found, order = parse_filter(values, names), parse_sort(sort)

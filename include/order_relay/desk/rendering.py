@@ -15,6 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from order_relay import __version__
 from order_relay.desk.security import BASE, PAGE_HEADER
+from order_relay.ledger.listing.order_filter import NO_ANSWER
+from order_relay.ledger.oms.oms_status_counts import UNANSWERED
 from order_relay.orders.money.amounts import CURRENCIES, from_minor
 from order_relay.pipeline.report.advice import advice_for
 from order_relay.pipeline.report.state_advice import STATES
@@ -92,6 +94,7 @@ def environment() -> Environment:
         "count": count,
         "day": day,
         "attention_title": attention_title,
+        "oms_title": oms_title,
     }
     return made
 
@@ -156,6 +159,14 @@ _ATTENTION_TITLES: Mapping[str, str] = {
 def attention_title(kind: str) -> str:
     """A kind of ``ledger.attention`` as a title."""
     return _ATTENTION_TITLES.get(kind) or state_title(kind)
+
+
+_OMS_TITLES: Mapping[str, str] = {NO_ANSWER: "No answer yet", UNANSWERED: "Last question unanswered"}
+
+
+def oms_title(choice: str) -> str:
+    """One of ``OMS_CHOICES`` as a title."""
+    return _OMS_TITLES.get(choice) or choice.replace("_", " ").capitalize()
 
 
 def reason_title(code: str) -> str:

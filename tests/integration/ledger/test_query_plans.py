@@ -201,6 +201,8 @@ def _list_orders(ledger: Ledger, name: str) -> None:
         replace(found, run="first", received_before=long_ago + timedelta(days=1)),
         replace(found, waiting_s=60),
         replace(found, search="n7"),
+        replace(found, oms=frozenset({"open", "no_answer", "unanswered"})),
+        replace(found, oms=frozenset({"cancelled"})),
     ):
         for sort in (OrderSort(key, descending) for key in SORTS for descending in (True, False)):
             page = ledger.order_list.page(filtered, sort, None, 5)

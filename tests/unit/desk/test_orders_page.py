@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from order_relay.desk.access import Principal
 from order_relay.desk.pages import orders as page
 from order_relay.ledger import Ledger
+from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.tables import pipeline, submission
 from tests.support.desk import ADMIN, PIPELINE, VIEWER, FixedParts, desk_app, desk_client
 from tests.support.ledger_rows import IMPORTED
@@ -47,6 +48,11 @@ def row(number: int, **values: Any) -> dict[str, Any]:
     }
 
 
+def at_oms(number: int, reading: str, **values: Any) -> dict[str, Any]:
+    empty = {"received": "", "cancelled": "[]", "misses": 0, "problem": "", "due_at": NOW}
+    return {"submission_id": number, "pipeline": PIPELINE, "reading": reading, "changed_at": NOW, **empty, **values}
+
+
 @pytest.fixture(scope="module")
 def url(sqlite_template: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     import shutil
@@ -69,6 +75,7 @@ def url(sqlite_template: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
         conn.execute(pipeline.insert(), [{"name": n, "source_account": n, **bound} for n in (PIPELINE, OTHER)])
         defaults = {"shipped": None}
         conn.execute(submission.insert(), [{**defaults, **one} for one in orders])
+        conn.execute(oms_status.insert(), [at_oms(1, "open"), at_oms(2, ""), at_oms(3, "cancelled", due_at=None)])
     engine.dispose()
     return f"sqlite:///{path}"
 
@@ -110,6 +117,17 @@ def test_states_and_reasons_are_shown_by_title(client: TestClient) -> None:
     assert "1,234.56 USD" in text
     assert 'aria-sort="descending"' in text
     assert "Partly" in client.get("/orders?q=so-103").text
+
+
+def test_orders_are_found_by_their_status_at_the_oms(client: TestClient) -> None:
+    both = client.get("/orders?oms=open&oms=no_answer").text
+    assert shown(both) == ["SO-1", "SO-2"]
+    assert "Open at the OMS · No answer yet at the OMS" in both
+    assert shown(client.get("/orders?oms=cancelled").text) == ["SO-3"]
+    assert "No order matches this filter" in client.get("/orders?oms=rejected").text
+    health = client.get("/health").text
+    assert f'orders?oms=no_answer&amp;pipeline={PIPELINE}">No answer yet</a>' in health
+    assert "oms=cancelled" not in health, "it is finished"
 
 
 def test_a_search_for_one_order_opens_it(client: TestClient) -> None:

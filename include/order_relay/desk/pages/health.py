@@ -17,6 +17,7 @@ from order_relay.desk.diagnosis import DiagnosisResult, Finding
 from order_relay.desk.rendering import done, render
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
+from order_relay.ledger.listing.order_filter import NO_ANSWER
 from order_relay.ledger.operators.activity import OperatorAction
 from order_relay.ledger.operators.completed_checks import BACKUP, RECONCILE, CompletedCheck
 from order_relay.ledger.reporting.run_history import RecordedRun
@@ -120,6 +121,7 @@ def _health(desk: DeskDeployment, user: Principal, now: datetime) -> dict[str, A
             (one, range_text(one)) for one in ledger.history_imports.latest(names, HISTORY_IMPORTS, counted=False)
         ],
         "alerts": [alert for alert in ledger.alerts.unresolved() if alert["pipeline"] in {"", *names}],
+        "oms": [(name, one or NO_ANSWER, number) for name in names for one, number in _open_at_oms(ledger, name)],
         "write_back_states": WRITE_BACK_STATES,
         "write_back": ledger.write_back_tasks.unfinished(names),
         "backup": backup,
@@ -127,6 +129,11 @@ def _health(desk: DeskDeployment, user: Principal, now: datetime) -> dict[str, A
         "reconciliations": [_reconciliation(name, compared.get(name), now) for name in names],
         **_diagnosis(desk, now),
     }
+
+
+def _open_at_oms(ledger: Ledger, name: str) -> list[tuple[str, int]]:
+    """Orders that the OMS is still asked about, by reading."""
+    return sorted(ledger.oms_status_counts.open_counts(name).items())
 
 
 def _stops(ledger: Ledger, names: Collection[str]) -> list[OperatorAction]:

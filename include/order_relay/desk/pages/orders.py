@@ -13,11 +13,12 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from order_relay.desk.access import Operator, Principal, Viewer
 from order_relay.desk.deployment import Desk, DeskDeployment, not_found
-from order_relay.desk.rendering import done, reason_title, render, state_title
+from order_relay.desk.rendering import done, oms_title, reason_title, render, state_title
 from order_relay.errors import ConfigurationError
 from order_relay.ledger.listing.order_filter import (
     CHANGED,
     NUMBER,
+    OMS_CHOICES,
     RECEIVED,
     OrderFilter,
     OrderSort,
@@ -33,7 +34,7 @@ router = APIRouter()
 
 PAGE = 50
 _ONE = ("q", "reason", "run", "received_from", "received_to", "changed_from", "changed_to", "timezone", "waiting")
-_MANY = ("pipeline", "state")
+_MANY = ("pipeline", "state", "oms")
 WAITING = ((3_600, "1 hour"), (4 * 3_600, "4 hours"), (86_400, "1 day"), (3 * 86_400, "3 days"), (7 * 86_400, "7 days"))
 
 Values = dict[str, list[str]]
@@ -63,6 +64,7 @@ async def show(request: Request, desk: Desk, user: Viewer) -> Response:
         described=_described(values),
         by_receipt=_query(values) if sort.key != RECEIVED and (found.received_from or found.received_before) else "",
         states=list(State),
+        oms_choices=OMS_CHOICES,
         reasons=sorted({*reasons, *values.get("reason", ())}),
         waiting=WAITING,
         views=views,
@@ -182,6 +184,7 @@ def _described(values: Values) -> list[str]:
     return [
         *map(state_title, values.get("state", ())),
         *values.get("pipeline", ()),
+        *(f"{oms_title(one)} at the OMS" for one in values.get("oms", ())),
         *map(reason_title, values.get("reason", ())),
         *(f"unchanged for {waiting.get(text, f'{text} seconds')}" for text in values.get("waiting", ())),
         *(f"{label} {text}" for name, label in labels.items() for text in values.get(name, ())),

@@ -11,13 +11,20 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from order_relay.errors import ConfigurationError
+from order_relay.ledger.oms.oms_status_counts import UNANSWERED
 from order_relay.ledger.schema.states import OPEN, State
+from order_relay.orders.fulfilment.oms_order import OmsReading
 from order_relay.orders.suggestions import suggest
 from order_relay.times import find_zone, local_to_utc
 
 NUMBER, RECEIVED, CHANGED = "number", "received", "changed"
 SORTS = (NUMBER, RECEIVED, CHANGED)
 """What the list can be sorted by. An index delivers each of them; there is none for totals."""
+
+NO_ANSWER = "no_answer"
+OMS_CHOICES = (*map(str, OmsReading), NO_ANSWER, UNANSWERED)
+"""Readings of an order's status at the OMS; ``no_answer``: none was received yet; ``unanswered``: the last question had
+no readable answer."""
 
 _LONGEST = 200  # characters of a search, run or reason
 _MOST_SECONDS = 10 * 366 * 86_400
@@ -31,7 +38,8 @@ class OrderFilter:
 
     ``run``: orders that this run changed. ``waiting_s``: open orders that have been in their state for more than this
     number of seconds. ``search``: orders whose number begins with this text, or that have exactly this identifier.
-    Periods begin at ``from`` and end before ``before`` (UTC).
+    ``oms``: imported orders with one of ``OMS_CHOICES``; of those that are not finished, the ones that are still asked
+    about. Periods begin at ``from`` and end before ``before`` (UTC).
     """
 
     pipelines: frozenset[str]
@@ -44,6 +52,7 @@ class OrderFilter:
     run: str = ""
     waiting_s: int | None = None
     search: str = ""
+    oms: frozenset[str] = frozenset()
 
     @property
     def chosen_states(self) -> frozenset[State]:
@@ -51,6 +60,8 @@ class OrderFilter:
         chosen = self.states or frozenset(State)
         if self.waiting_s is not None:
             chosen &= frozenset(OPEN)
+        if self.oms:
+            chosen &= {State.IMPORTED}
         return chosen - {State.IMPORTED} if self.reason else chosen
 
 
@@ -90,9 +101,10 @@ def parse_sort(text: str) -> OrderSort:
 def parse_filter(values: Mapping[str, Sequence[str]], pipelines: Collection[str]) -> OrderFilter:
     """The filter of a URL or of command-line options, limited to ``pipelines``.
 
-    ``values``: ``pipeline`` and ``state`` (several allowed), ``reason``, ``run``, ``received_from``, ``received_to``,
-    ``changed_from``, ``changed_to`` (dates such as 2026-05-31, the last day included), ``timezone`` of these dates (UTC
-    without one), ``waiting`` (seconds) and ``q`` (the search). Raises ``ConfigurationError`` for an unusable value.
+    ``values``: ``pipeline``, ``state`` and ``oms`` (several allowed), ``reason``, ``run``, ``received_from``,
+    ``received_to``, ``changed_from``, ``changed_to`` (dates such as 2026-05-31, the last day included), ``timezone`` of
+    these dates (UTC without one), ``waiting`` (seconds) and ``q`` (the search). Raises ``ConfigurationError`` for an
+    unusable value.
     """
     named = [name for name in values.get("pipeline", ()) if name]
     for name in named:
@@ -100,6 +112,9 @@ def parse_filter(values: Mapping[str, Sequence[str]], pipelines: Collection[str]
     states = [state for state in values.get("state", ()) if state]
     for state in states:
         _require("state", state, list(State))
+    readings = [reading for reading in values.get("oms", ()) if reading]
+    for reading in readings:
+        _require("oms", reading, OMS_CHOICES)
     zone = find_zone(_one(values, "timezone") or "UTC")
     if zone is None:
         raise ConfigurationError(f"timezone: unknown time zone {_one(values, 'timezone')!r}; use a name such as UTC")
@@ -122,6 +137,7 @@ def parse_filter(values: Mapping[str, Sequence[str]], pipelines: Collection[str]
         _one(values, "run"),
         _seconds(values),
         _one(values, "q"),
+        frozenset(readings),
     )
 
 

@@ -8,7 +8,7 @@ one continues behind the orders that were tested.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,13 +16,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.iteration import batched
-from order_relay.ledger.listing.order_filter import CHANGED, NUMBER, RECEIVED, OrderFilter, PagePosition
+from order_relay.ledger.listing.order_filter import CHANGED, NO_ANSWER, NUMBER, RECEIVED, OrderFilter, PagePosition
 from order_relay.ledger.listing.order_search import identified_orders, numbers_beginning
+from order_relay.ledger.oms.oms_status_counts import UNANSWERED
+from order_relay.ledger.schema.oms_tables import IS_ASKED, IS_UNANSWERED, oms_status
 from order_relay.ledger.schema.predicates import of_any_pipeline, unindexed
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import event, submission
 from order_relay.ledger.store.column_types import UtcTime, among
 from order_relay.ledger.store.database import Transaction
+from order_relay.orders.fulfilment.oms_order import FINISHED
 
 MAX_NARROW = 5_000
 """Orders that are read and sorted for one page. Also the maximum of order numbers that a search by prefix finds."""
@@ -129,9 +132,26 @@ def _residual(tx: Transaction, found: OrderFilter, key: str = "") -> Conditions:
     if found.waiting_s is not None:
         since = sa.func.coalesce(submission.c.waiting_since, submission.c.changed_at, type_=UtcTime)
         conditions.append(since < _since(tx, found.waiting_s))
+    if found.oms:
+        conditions.append(sa.exists().where(oms_status.c.submission_id == _ID, _has_status(found.oms)))
     if found.run:
         conditions.append(sa.exists().where(event.c.submission_id == _ID, unindexed(event.c.run) == found.run))
     return conditions
+
+
+def _has_status(chosen: frozenset[str]) -> sa.ColumnElement[bool]:
+    """The order has one of ``OMS_CHOICES`` at the OMS."""
+    asked = unindexed(oms_status.c.due_at).is_not(None)
+    reading = unindexed(oms_status.c.reading)
+    ways = [sa.and_(reading.in_(_readings(chosen - FINISHED)), asked), reading.in_(sorted(chosen & FINISHED))]
+    if UNANSWERED in chosen:
+        ways.append(sa.and_(oms_status.c.misses > 0, asked))
+    return sa.or_(*ways)
+
+
+def _readings(chosen: Iterable[str]) -> list[str]:
+    """The values of the column ``reading``."""
+    return sorted({"" if one == NO_ANSWER else one for one in chosen} - {UNANSWERED})
 
 
 def _since(tx: Transaction, seconds: int) -> datetime:
@@ -152,11 +172,28 @@ def _narrow(tx: Transaction, found: OrderFilter) -> tuple[list[int] | None, bool
         ids = list(tx.run(query).scalars())
         if len(ids) < MAX_RUN_EVENTS and len(few := list(dict.fromkeys(ids))) <= MAX_NARROW:
             return few, False
+    if found.oms and not found.oms & FINISHED and (open_ones := _few_at_oms(tx, found)) is not None:
+        return open_ones, False
     for groups in _narrow_groups(tx, found):
         some = _few(tx, groups)
         if some is not None:
             return some, False
     return None, False
+
+
+def _few_at_oms(tx: Transaction, found: OrderFilter) -> list[int] | None:
+    """The ids of orders that are asked about; ``None`` if there are more than ``MAX_NARROW``."""
+    ids: list[int] = []
+    for name in sorted(found.pipelines):
+        mine = oms_status.c.pipeline == name
+        groups = [(sa.text(IS_ASKED), oms_status.c.reading == one) for one in _readings(found.oms)]
+        groups += [(sa.text(IS_UNANSWERED), sa.true())] if UNANSWERED in found.oms else []
+        for where in groups:
+            query = sa.select(oms_status.c.submission_id).where(mine, *where).limit(MAX_NARROW + 1 - len(ids))
+            ids += tx.run(query).scalars()
+            if len(ids) > MAX_NARROW:
+                return None
+    return list(dict.fromkeys(ids))
 
 
 def _narrow_groups(tx: Transaction, found: OrderFilter) -> Iterator[list[Conditions]]:

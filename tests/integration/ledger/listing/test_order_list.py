@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from order_relay.errors import ConfigurationError
 from order_relay.ledger import Ledger
 from order_relay.ledger.listing import order_pages
-from order_relay.ledger.listing.order_filter import SORTS, OrderFilter, OrderSort
+from order_relay.ledger.listing.order_filter import NO_ANSWER, OMS_CHOICES, SORTS, OrderFilter, OrderSort
 from order_relay.ledger.listing.order_list import OrderPage
+from order_relay.ledger.oms.oms_status_counts import UNANSWERED
+from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.shipment_tables import shipment
 from order_relay.ledger.schema.states import OPEN, State
 from order_relay.ledger.schema.tables import event, pipeline, submission
@@ -60,6 +62,21 @@ def made(rng: random.Random, number: int) -> dict[str, Any]:
     }
 
 
+def asked(rng: random.Random, order: dict[str, Any]) -> dict[str, Any]:
+    """What the OMS said about an imported order."""
+    return {
+        "submission_id": order["id"],
+        "pipeline": order["pipeline"],
+        "received": "",
+        "reading": rng.choice(["", "open", "cancelled"]),
+        "cancelled": "[]",
+        "changed_at": NOW,
+        "misses": rng.randrange(2),
+        "problem": "",
+        "due_at": rng.choice([NOW, None]),
+    }
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def listed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listed]:
     """A ledger with orders of two pipelines, and these orders."""
@@ -78,11 +95,21 @@ def listed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         bound = {"bound_at": NOW, "last_sequence": 1, "unproven": False, "destination_account": "oms"}
         conn.execute(pipeline.insert(), [{"name": name, "source_account": name, **bound} for name in NAMES])
         conn.execute(submission.insert(), orders)
+        statuses = [asked(rng, order) for order in orders if order["state"] is State.IMPORTED]
+        conn.execute(oms_status.insert(), statuses)
         step = {"from_state": "", "to_state": "received", "revision": 1, "at": NOW, "who": "", "why": ""}
         runs = [{**step, "submission_id": n, "run": f"run-{n % 3}"} for n in range(1, ORDERS + 1)]
         conn.execute(event.insert(), [*runs, *runs[:20]])
-    yield Listed(ledger, orders)
+    of_order = {one["submission_id"]: one for one in statuses}
+    yield Listed(ledger, [{**order, "oms": of_order.get(order["id"])} for order in orders])
     ledger.close()
+
+
+def has_status(one: dict[str, Any] | None, chosen: frozenset[str]) -> bool:
+    """The filter of statuses at the OMS in Python."""
+    if one is None or one["due_at"] is None:
+        return one is not None and one["reading"] == "cancelled" in chosen
+    return (one["reading"] or NO_ANSWER) in chosen or bool(one["misses"] and UNANSWERED in chosen)
 
 
 def expected(orders: list[dict[str, Any]], found: OrderFilter, sort: OrderSort) -> list[int]:
@@ -101,6 +128,7 @@ def expected(orders: list[dict[str, Any]], found: OrderFilter, sort: OrderSort) 
                 found.received_before is None or row["first_offered_at"] < found.received_before,
                 found.changed_from is None or row["changed_at"] >= found.changed_from,
                 found.changed_before is None or row["changed_at"] < found.changed_before,
+                not found.oms or has_status(row["oms"], found.oms),
                 not found.run or found.run == f"run-{row['id'] % 3}",
                 found.waiting_s is None
                 or (row["state"] in OPEN and waiting < datetime.now(UTC) - timedelta(seconds=found.waiting_s)),
@@ -141,6 +169,7 @@ filters = st.builds(
     run=st.sampled_from(["", "", "run-1"]),
     waiting_s=st.none() | st.just(20 * 3_600 + 1_800),
     search=st.sampled_from(["", "", "", "so-1", "SO-", "PO-7", "S9", "l8", "WEB%", "ß", "nothing"]),
+    oms=st.frozensets(st.sampled_from(OMS_CHOICES), max_size=2),
 )
 
 EMPTY_LAST_PAGE = OrderFilter(
