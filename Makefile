@@ -23,15 +23,19 @@ demo: setup ## move simulated orders through real Airflow and account for each o
 ui: setup ## Airflow's web interface with the simulated vendors and 30 days of orders, until Ctrl-C (HISTORY=0: none)
 	@$(BIN)/python scripts/ui.py --source $(SOURCE) --history $(HISTORY)
 
+# mypy takes a minute on one core in a new clone: it runs beside the short checks and the unit tests.
+CHECKS := -j 2 --output-sync=line lint types imports
+
 test: setup ## lint, types, import rules and all tests
-	@$(MAKE) --no-print-directory lint types imports compose docs-check unit integration faults airflow
+	@$(MAKE) --no-print-directory $(CHECKS) compose docs-check unit
+	@$(MAKE) --no-print-directory integration faults airflow
 
 fmt: setup ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix-only --exit-zero
 	$(BIN)/ruff format
 
 check: setup ## format, lint, vocabulary, types, import rules and unit tests, in at most 90 seconds
-	@$(MAKE) --no-print-directory lint types imports unit
+	@$(MAKE) --no-print-directory $(CHECKS) unit
 
 lint: ## check format, common mistakes, and the vocabulary of pages, code and messages
 	$(BIN)/ruff check
@@ -60,15 +64,19 @@ docs: setup ## generate the reference pages and build the documentation site in 
 screenshots: setup ## take the pictures in docs/images again (needs Chromium)
 	$(BIN)/python scripts/screenshots.py
 
+# Each process begins with a half of the tests, so that a module's fixtures are rarely made twice, and takes others over
+# when it has none left.
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+
 # What needs a database server, sockets on loopback, processes that get killed, or Airflow is not a unit test.
 unit: ## unit tests
-	$(BIN)/pytest -n 2 -m unit tests/unit tests/vendors
+	$(PYTEST) -m unit tests/unit tests/vendors
 
 integration: ## tests with databases and sockets
-	$(BIN)/pytest -n 2 -m "not unit" --ignore=tests/integration/airflow tests/integration tests/vendors
+	$(PYTEST) -m "not unit" --ignore=tests/integration/airflow tests/integration tests/vendors
 
 faults: ## fault tests
-	$(BIN)/pytest -n 2 tests/faults
+	$(PYTEST) tests/faults
 
 # Three processes, since these tests wait for servers; a file stays in one: the first run of a DAG in a process costs
 # eight seconds, later ones about three. The files keep their order, which begins with the longest ones

@@ -24,6 +24,7 @@ from local_airflow import (
     environment,
     fresh_home,
     get_json,
+    kill,
     live_files,
     own_dags,
     pipeline_files,
@@ -35,7 +36,8 @@ from local_airflow import (
 )
 
 CHECKED = ("metadatabase", "scheduler", "dag_processor")
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+SERVER = "api-server"
+COMPONENTS = (SERVER, "scheduler", "dag-processor", "triggerer")
 PATIENCE_S = 240
 
 
@@ -137,8 +139,12 @@ def interface(
         started: list[tuple[str, Any]] = []
         for name in components:
             command = [sys.executable, "-m", "airflow", name]
-            started.append((name, stack.enter_context(running(command, home / f"{name}.log", env))))
-        stack.callback(_ask_to_stop, started)  # stop them concurrently: each takes seconds to end
+            process = stack.enter_context(running(command, home / f"{name}.log", env))
+            started.append((name, process))
+            if name == SERVER:
+                stack.callback(kill, process)
+        # They are stopped concurrently, the API server afterwards: without it the scheduler's tasks cannot end.
+        stack.callback(_ask_to_stop, [process for name, process in started if name != SERVER])
         wait_until_healthy(port, started, home, {"metadatabase", *(name.replace("-", "_") for name in components)})
         if past is not None and past.wait(PATIENCE_S):
             raise CommandError(f"could not make the past; see {home / 'history.log'}")
@@ -150,8 +156,8 @@ def stop_at_unknown_methods(file: Path) -> None:
     file.write_text(file.read_text(encoding="utf-8") + _CODE_TABLE, encoding="utf-8")
 
 
-def _ask_to_stop(started: Sequence[tuple[str, Any]]) -> None:
-    for _, process in started:
+def _ask_to_stop(processes: Sequence[Any]) -> None:
+    for process in processes:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import network, speedups
+from tests.support import empty_home, network, speedups
 
 pytest_plugins = ["tests.support.databases"]
 
 speedups.settle()
+empty_home.settle()
 
 FOLDERS = {
     "tests/unit": "unit",
@@ -31,7 +32,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test by its folder, and by the database that it needs."""
+    """Mark each test by its folder, and by the database that it needs. The slow ones begin: a process that starts one
+    last would keep the others waiting.
+    """
     for item in items:
         path = item.path.relative_to(config.rootpath).as_posix()
         for folder, marker in FOLDERS.items():
@@ -41,6 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names = getattr(item, "fixturenames", ())
         if "postgres_cluster" in names or (call and call.params.get("ledger_url") == "postgres"):
             item.add_marker("postgres")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     speedups.fewer_examples(items)
 
 

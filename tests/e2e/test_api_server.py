@@ -93,6 +93,7 @@ def airflow(home: Path, environment: dict[str, str]) -> Iterator[tuple[str, Path
     with local_airflow.running(command, log, mine) as process:
         wait_until_it_answers(process, f"http://127.0.0.1:{port}/api/v2/version", log)
         yield f"http://127.0.0.1:{port}", log
+        local_airflow.kill(process)
 
 
 def test_the_feed_coexists_with_airflows_login(airflow: tuple[str, Path]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import psutil
-from local_airflow import ROOT, environment, running, stop
+from local_airflow import ROOT, environment, kill, running, stop
 from local_airflow import airflow as airflow_command
 from ui import free_port, interface_settings, wait_until_healthy
 
@@ -145,7 +145,8 @@ def real_airflow(home: Path, extra: Mapping[str, str]) -> Iterator[RealAirflow]:
             made.log_in()
             yield made
         finally:
-            made.stop_schedulers()
+            made.stop_schedulers()  # first: their tasks cannot end without the API server
+            kill(started[0][1])
 
 
 def until(done: Callable[[], Any], what: str, pause_s: float = 0.3) -> Any:
