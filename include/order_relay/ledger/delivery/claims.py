@@ -19,7 +19,7 @@ from order_relay.ledger.delivery.attempts import is_over
 from order_relay.ledger.schema.records import Claim, Sendable
 from order_relay.ledger.schema.states import AT_DESTINATION, State
 from order_relay.ledger.schema.tables import attempt, submission
-from order_relay.ledger.store.column_types import among
+from order_relay.ledger.store.column_types import among, among_selected
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.submissions.transitions import TransitionCause, transition
@@ -79,7 +79,7 @@ _FAMILY = (
     .where(
         submission.c.pipeline == sa.bindparam("name"),
         # no further condition on the pipeline: SQLite would then read all of its rows instead of these few
-        submission.c.lineage.in_(sa.select(_own.c.lineage).where(among(_own.c.id, "ids"))),
+        among_selected(submission.c.lineage, sa.select(_own.c.lineage).where(among(_own.c.id, "ids"))),
     )
     .order_by(submission.c.id)
     .with_for_update(of=submission)

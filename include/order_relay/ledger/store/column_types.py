@@ -90,7 +90,7 @@ class _Among(sa.ColumnElement[bool]):
     ]
     type = sa.Boolean()
 
-    def __init__(self, column: sa.ColumnElement[Any], keys: sa.BindParameter[Any]) -> None:
+    def __init__(self, column: sa.ColumnElement[Any], keys: sa.ColumnElement[Any]) -> None:
         self.column = column
         self.keys = keys
 
@@ -109,6 +109,20 @@ def _among_sqlite(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
 def _among_postgresql(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
     column, keys = compiler.process(element.column, **kw), compiler.process(element.keys, **kw)
     return f"{column} = ANY({keys})"
+
+
+class _AmongSelected(_Among):
+    inherit_cache = True
+
+
+@compiles(_AmongSelected, "sqlite")
+def _among_selected_sqlite(element: _AmongSelected, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"{compiler.process(element.column, **kw)} IN {compiler.process(element.keys, **kw)}"
+
+
+@compiles(_AmongSelected, "postgresql")
+def _among_selected_postgresql(element: _AmongSelected, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"{compiler.process(element.column, **kw)} = ANY(ARRAY{compiler.process(element.keys, **kw)})"
 
 
 class _NotAmong(_Among):
@@ -134,3 +148,12 @@ def among(column: sa.ColumnElement[Any], name: str, keys: Iterable[Any] | None =
     kind = TextKeys() if isinstance(column.type, sa.String) else NumberKeys()
     found = sa.bindparam(name, type_=kind) if keys is None else sa.bindparam(name, list(keys), type_=kind)
     return _Among(column, found)
+
+
+def among_selected(column: sa.ColumnElement[Any], keys: sa.Select[Any]) -> sa.ColumnElement[bool]:
+    """``column`` is one of the few keys that a subquery selects, which does not refer to the statement around it.
+
+    PostgreSQL reads the keys first and looks them up in an index. It would join ``IN (SELECT ...)`` and, in a table
+    whose statistics are out of date, read all of its rows.
+    """
+    return _AmongSelected(column, keys.scalar_subquery())
