@@ -56,7 +56,8 @@ def ask(pipeline: str, context: Context) -> dict[str, Any]:
         enrolled = wiring.ledger.oms_questions.enrol(pipeline, first_days=settings.first_days)
         counts = asyncio.run(_ask(ctx, wiring))
         waiting = wiring.ledger.oms_status_counts.open_counts(pipeline)
-    log.info("%s: %s", pipeline, counts or "nothing was due")
+    found = [f"{name.replace('_', ' ')} {number}" for name, number in sorted(counts.items())]
+    log.info("%s: %s; %d orders open", pipeline, ", ".join(found) or "nothing was due", sum(waiting.values()))
     return {"pipeline": pipeline, "new": enrolled, **counts, "open": sum(waiting.values())}
 
 
