@@ -47,6 +47,23 @@ def test_no_service_of_airflow_runs_as_root_or_mounts_more_than_it_needs() -> No
     assert "USER" not in DOCKERFILE, "the image's own user is not root"
 
 
+def test_no_pod_of_airflow_runs_as_root_or_begins_with_a_known_login() -> None:
+    assert HELM["securityContexts"]["containers"] == {
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert HELM["createUserJob"] == {"enabled": False}
+    assert HELM["config"]["core"]["auth_manager"] == COMPOSE["x-airflow"]["environment"]["AIRFLOW__CORE__AUTH_MANAGER"]
+
+
+def test_every_setting_of_the_chart_is_one_of_the_compose_file() -> None:
+    settings = {one["name"]: one["value"] for one in HELM["env"]}
+    different = {"AIRFLOW_VAR_ORDER_RELAY_BATCHES"}  # a volume there, an object store here
+    shared = {name: COMPOSE["x-airflow"]["environment"].get(name) for name in settings}
+    assert {name for name, value in settings.items() if value != shared[name]} == different
+
+
 def test_every_file_that_the_image_copies_exists_and_reaches_the_build() -> None:
     admitted = [
         line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")

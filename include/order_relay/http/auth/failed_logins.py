@@ -57,9 +57,11 @@ class FailedLogins:
             return self._wait(user, address, self._clock())
 
     def failed(self, user: str, address: str) -> None:
-        """Count a failure."""
+        """Count a failure. One that was checked while a lock began does not prolong it."""
+        now = self._clock()
         with self._lock:
-            self._fail(user, address, self._clock())
+            if self._wait(user, address, now) <= 0:
+                self._fail(user, address, now)
 
     def _wait(self, user: str, address: str, now: float) -> float:
         known = [self._failures.get(source) for source in _sources(user, address)]

@@ -70,5 +70,6 @@ def test_what_is_checked_at_once_is_counted_afterwards() -> None:
         logins.failed("", "10.0.0.1")
     assert logins.wait_s("", "10.0.0.1") == 60
     assert logins.wait_s("", "10.0.0.2") == 0.0
+    logins.failed("", "10.0.0.1")  # checked at the same time as the last one
     clock.now += 60
     assert logins.wait_s("", "10.0.0.1") == 0.0
