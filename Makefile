@@ -102,7 +102,8 @@ ifdef CLUSTER
 else
 	@$(BIN)/python -m tests.faults.prove $(PROVE)
 	@ORDER_RELAY_LONG=1 $(BIN)/pytest -n 2 -m hypothesis tests/unit tests/vendors tests/integration/ledger
-	@ORDER_RELAY_LONG=1 $(BIN)/pytest -n 2 tests/integration/ledger/test_state_machine.py tests/integration/project/test_walkthrough.py
+	@ORDER_RELAY_LONG=1 $(BIN)/pytest -n 2 tests/integration/ledger/test_state_machine.py \
+		tests/integration/ledger/write_back/test_due_orders.py tests/integration/project/test_walkthrough.py
 	@ORDER_RELAY_LONG=1 $(BIN)/pytest tests/e2e/test_real_scheduler.py tests/integration/cli/test_new_vendor.py
 endif
 endif

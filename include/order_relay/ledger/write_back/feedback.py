@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -90,14 +91,16 @@ class Feedback(Repository):
         Raises ``ConcurrentUpdateError`` if another process changes these meanwhile.
         """
         done_after = _done_after(each_delivery=each_delivery, at_import=at_import)
-        for _ in range(2):
-            found = self._due(name, step, limit, done_after, after=after, given_up_s=given_up_s)
-            if found is not None:
-                return found
+        read = partial(self._due, name, step, limit, done_after, after=after, given_up_s=given_up_s)
+        found = read()
+        if found is None:
             self._start(name, done_after)
             while not self._fill(name, done_after):
                 pass
-        raise ConcurrentUpdateError(due_orders.OTHER_SETTING.format(name))
+            found = read()
+        if found is None:
+            raise ConcurrentUpdateError(due_orders.OTHER_SETTING.format(name))
+        return found
 
     @reads
     def _due(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from order_relay.ledger.schema.oms_tables import oms_status
 from order_relay.ledger.schema.shipment_tables import shipment
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import pipeline, submission
-from order_relay.ledger.schema.write_back_tables import feedback, feedback_due
+from order_relay.ledger.schema.write_back_tables import enqueue_write_back, feedback, feedback_due
 from order_relay.ledger.store.database import Database, Transaction
 from order_relay.ledger.store.migrate import migrate, upgrade_to
 from order_relay.ledger.write_back import due_orders
@@ -234,6 +235,60 @@ def test_orders_of_before_are_found_in_portions_that_resume_and_again_after_a_ch
     assert listed(ledger) == numbers, "by now the list is made for another setting"
     with pytest.raises(ConcurrentUpdateError, match="done_after"):
         ledger.feedback._fill(NAME, AFTER_IMPORT)
+
+
+@pytest.fixture
+def on_postgres(postgres_url: str, driver_class: Any) -> Iterator[Any]:
+    """A driver of a PostgreSQL ledger, with a started run."""
+    with closing(Ledger.open(postgres_url)) as ledger:
+        ledger.runs.bind(NAME, "source", "oms")
+        driver = driver_class(ledger)
+        ledger.runs.begin(driver.ctx, "test", 0)
+        yield driver
+
+
+def finishes_only_after_commit(
+    ledger: Ledger, change: Callable[[Transaction], object], work: Callable[[], object]
+) -> Any:
+    """The result of ``work``, which waits for a transaction that makes ``change``."""
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with ThreadPoolExecutor(1) as pool, ledger.database.engine.connect() as conn:
+        change(Transaction(conn))
+        result = pool.submit(work)
+        while not conn.execute(waiting).scalar():
+            assert not wait([result], 0.01).done, "it did not wait"
+        conn.commit()
+        return result.result(60)
+
+
+def test_the_first_run_finds_an_order_that_was_being_acknowledged(on_postgres: Any) -> None:
+    number = on_postgres.imported("1")
+
+    def confirm(tx: Transaction) -> None:
+        tx.run(submission.update().values(ack="confirmed"))
+        enqueue_write_back(tx, [number])
+
+    found = finishes_only_after_commit(
+        on_postgres.ledger, confirm, lambda: on_postgres.ledger.feedback.due(NAME, OMS_NUMBER, 1)
+    )
+    assert [one.submission_id for one in found] == [number]
+
+
+def test_an_order_to_which_something_happens_while_it_is_removed_stays_listed(on_postgres: Any) -> None:
+    write_back(on_postgres)
+    number, ledger = on_postgres.imported("1"), on_postgres.ledger
+    acknowledge(on_postgres, number)
+    for step in STEPS[:2]:
+        found = ledger.feedback.claim(on_postgres.ctx, ledger.feedback.due(NAME, step, 1))
+        ledger.feedback.record_answers(on_postgres.ctx, [(one, Acknowledgement(True)) for one in found])
+
+    def ship(tx: Transaction) -> None:
+        tx.run(submission.update().values(shipped="shipped"))
+        enqueue_write_back(tx, [number])
+
+    assert ledger.feedback._finished(NAME, AFTER_SHIPMENT, 0) == [number]
+    finishes_only_after_commit(ledger, ship, lambda: ledger.feedback._remove(NAME, AFTER_SHIPMENT, [number]))
+    assert [one.submission_id for one in ledger.feedback.due(NAME, SHIPPED, 1)] == [number]
 
 
 # -- an upgrade ------------------------------------------------------------------------------------------------------
