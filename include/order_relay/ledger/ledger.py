@@ -55,6 +55,7 @@ from order_relay.ledger.write_back.acknowledgements import Acknowledgements
 from order_relay.ledger.write_back.feedback import Feedback
 from order_relay.ledger.write_back.offline_orders import OfflineOrders
 from order_relay.ledger.write_back.operator_tasks import WriteBackTasks
+from order_relay.ledger.write_back.portal_files import PortalFiles
 
 
 class Ledger:
@@ -94,6 +95,7 @@ class Ledger:
         self.cancellations = Cancellations(database)
         self.write_back_tasks = WriteBackTasks(database)
         self.offline_orders = OfflineOrders(database)
+        self.portal_files = PortalFiles(database)
         self.shipments = Shipments(database)
         self.oms_questions = OmsQuestions(database)
         self.oms_statuses = OmsStatuses(database)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from order_relay.orders.fulfilment.oms_order import OmsOrder
+from order_relay.orders.fulfilment.portal_orders import PortalFile, PortalOrder, PortalParcel
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.identity.traits import Traits
 from order_relay.orders.messages import Acknowledgement, SearchResult, Selection, SendResult, SourceOrder
@@ -96,6 +97,30 @@ class FeedbackTaker(Protocol):
 
     def mark_offline_sent(self, order_id: str) -> Acknowledgement:
         """Mark such an order as sent."""
+
+
+class PortalFileFormat(Protocol):
+    """Files in which a source's sales portal takes what became of its orders. Nothing is sent."""
+
+    order_file_name: str
+    """Of the file of changed orders, of which the portal applies the newest state of each."""
+
+    tracking_file_name: str
+    """Of the file that replaces all tracking numbers of the portal."""
+
+    def order_file(self, orders: Sequence[PortalOrder]) -> PortalFile:
+        """The file of these orders, one state of each."""
+
+    def tracking_file(self, parcels: Sequence[PortalParcel]) -> PortalFile:
+        """The file of these parcels."""
+
+
+@runtime_checkable
+class PortalOwner(Protocol):
+    """A source with a sales portal that takes files."""
+
+    def portal_files(self) -> PortalFileFormat:
+        """The form of its files."""
 
 
 class DestinationSession(Protocol):

@@ -17,7 +17,14 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.operators.code_tables import CodeTableRow
 from order_relay.orders.identity.source_identity import IdentityPaths
 from order_relay.orders.payload.transformer import Transformer
-from order_relay.pipeline.ports import Destination, FeedbackTaker, PastReader, Source
+from order_relay.pipeline.ports import (
+    Destination,
+    FeedbackTaker,
+    PastReader,
+    PortalFileFormat,
+    PortalOwner,
+    Source,
+)
 from order_relay.pipeline.runs import dry_run as dry_run_module
 from order_relay.pipeline.settings.pipeline import PipelineSettings, load_pipeline
 from order_relay.pipeline.settings.sections import VendorAccount
@@ -109,6 +116,17 @@ class Wiring(WiredParts):
             raise ConfigurationError(f"{self.name}: {self.settings.source.vendor} does not support write-back")
         return source
 
+    @property
+    def portal_format(self) -> PortalFileFormat:
+        """The form of the files for the source's sales portal. Raises ``ConfigurationError`` if it takes none."""
+        account = self._account("source")
+        if not isinstance(account, PortalOwner):
+            raise ConfigurationError(
+                f"{self.settings.file}: portal_files: {self.settings.source.vendor} has no sales portal that takes "
+                "files; remove the section"
+            )
+        return account.portal_files()
+
     @cached_property
     def destination(self) -> Destination:
         """The destination account. Raises ``ConfigurationError`` that names connection and field."""
@@ -176,6 +194,8 @@ class Wiring(WiredParts):
         self.store  # noqa: B018
         if self.settings.files.fetch is not None and not self.reads_files:
             raise ConfigurationError(f"{self.settings.file}: files.fetch: {form.name} does not read files; remove it")
+        if self.settings.portal_files.enabled:
+            self.portal_format  # noqa: B018
 
     def _account(self, role: Literal["source", "destination"]) -> Any:
         party: VendorAccount = getattr(self.settings, role)

@@ -19,6 +19,7 @@ TASKS = {
     "reconcile": ["active", "compare"],
     "retention": ["removable", "remove"],
     "shopatron_status": ["pipelines_to_ask", "ask"],
+    "supercat_feedback": ["portal_pipelines", "write_portal_files"],
     "order_review": [
         "start",
         "find",

@@ -79,6 +79,7 @@ def full(driver):
     driver.ledger.code_tables.put(driver.ctx, RowKey("ship_via", "UPS"), "U", "new")
     driver.ledger.oms_questions.enrol(NAME, first_days=1)
     driver.ledger.history_imports.begin(driver.ctx, HistoryRange(), [HistorySlice(0, "orders.csv")], again=False)
+    driver.ledger.portal_files.claim(driver.ctx, "order_data.csv", "portal:/data", "task")
     driver.ledger.saved_views.save("ann", "mine", "state=held")
     driver.ledger.runs.end(driver.ctx, {"n": 1})
     driver.ledger.alerts.record(NAME, [Alert("stuck", "stuck:held", "1 order is held")])

@@ -146,6 +146,13 @@ def _oms_statuses(ledger: Ledger, name: str, now: datetime) -> None:
     ledger.oms_questions.make_due(account, "O77")
     ledger.oms_questions.make_due(account, "", "K77")
     ledger.oms_statuses.of(first)
+    ledger.portal_files.claim(ctx, "order_data.csv", "portal:/data", "task")
+    ledger.portal_files.begin(ctx, "order_data.csv", "task", digest="1", replaced="", covers_to=now)
+    ledger.portal_files.settle(ctx, "order_data.csv", "task")
+    ledger.portal_files.advance(ctx, "order_data.csv", "task", now)
+    ledger.portal_files.release(ctx, "order_data.csv", "task")
+    ledger.portal_files.shipped_lines([first, second])
+    ledger.portal_files.parcels_since(name, now - timedelta(days=1), 10)
     counts = ledger.oms_status_counts
     counts.open_counts(name)
     counts.finished_since(name, now - timedelta(days=1))

@@ -54,7 +54,7 @@ def _dags(installation: Installation) -> Iterator[CheckResult]:
 
 def _vendor_checks(installation: Installation, pipeline: str | None, *, schemas: bool) -> Iterator[CheckResult]:
     """Each vendor account of the pipelines once, then the consistency of each pipeline's mappings."""
-    from order_relay.airflow.doctor import published_schemas, vendor_probes  # import the ledger, see above
+    from order_relay.airflow.doctor import portal, published_schemas, vendor_probes  # import the ledger, see above
 
     seen: set[str] = set()
     named = installation.chosen(pipeline)
@@ -73,6 +73,9 @@ def _vendor_checks(installation: Installation, pipeline: str | None, *, schemas:
                     f"connection {party.connection}", _FIX_CONNECTION, partial(examine, installation, name)
                 )
         yield from run_guarded(f"pipeline {name}", "edit its file", partial(vendor_probes.mapping, installation, name))
+        if settings.portal_files.enabled:
+            advice = "edit portal_files or its connection"
+            yield from run_guarded(f"portal of {name}", advice, partial(portal.portal_files, installation, name))
     destinations = {repr(installation.pipelines[name].destination): name for name in used or valid}
     for name in destinations.values() if schemas else ():
         check = partial(published_schemas.schema_checks, installation, name)

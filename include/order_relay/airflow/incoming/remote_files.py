@@ -6,6 +6,7 @@ These hooks wait indefinitely for a server that does not respond, so every socke
 from __future__ import annotations
 
 import ftplib
+import io
 import re
 import socket
 import ssl
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from order_relay.airflow.metadata.stored_values import read_connection
 from order_relay.errors import ConfigurationError, TransientError, missing_package
+from order_relay.pipeline.fulfilment.portal_files import UploadServer
 from order_relay.pipeline.fulfilment.status_fetch import FileServer, FileSkipped, RemoteFile
 
 if TYPE_CHECKING:
@@ -37,14 +39,30 @@ def open_file_server(conn_id: str, folder: str) -> Iterator[FileServer]:
     unknown host key, an untrusted certificate, or a folder that cannot be listed; ``TransientError`` if the server
     cannot be reached.
     """
-    raw = read_connection(conn_id)
-    if raw is None:
-        raise ConfigurationError(f"connection {conn_id!r} (files.fetch.connection) is not defined; add it in Airflow")
-    opened = _OPENERS.get(raw.conn_type or "")
+    opened = _OPENERS.get(_connection_type(conn_id, "files.fetch"))
     if opened is None:
         raise ConfigurationError(f"connection {conn_id!r} (files.fetch.connection): type must be ftp, ftps or sftp")
     with socket_timeout(), opened(conn_id, folder) as server:
         yield server
+
+
+@contextmanager
+def open_upload_server(conn_id: str, folder: str) -> Iterator[UploadServer]:
+    """A folder to which files are written, from an Airflow connection of type ``sftp``; raises as ``open_file_server``.
+
+    FTP is left out: its renaming may replace a file of somebody else.
+    """
+    if _connection_type(conn_id, "portal_files") != "sftp":
+        raise ConfigurationError(f"connection {conn_id!r} (portal_files.connection): type must be sftp")
+    with socket_timeout(), _open_sftp(conn_id, folder, "portal_files") as server:
+        yield server
+
+
+def _connection_type(conn_id: str, section: str) -> str:
+    raw = read_connection(conn_id)
+    if raw is None:
+        raise ConfigurationError(f"connection {conn_id!r} ({section}.connection) is not defined; add it in Airflow")
+    return raw.conn_type or ""
 
 
 @contextmanager
@@ -190,14 +208,14 @@ class _FileTooLargeError(Exception):
 
 
 @contextmanager
-def _open_sftp(conn_id: str, folder: str) -> Iterator[FileServer]:
+def _open_sftp(conn_id: str, folder: str, section: str = "files.fetch") -> Iterator[_SftpServer]:
     from airflow.sdk.exceptions import AirflowException
 
     try:
         import paramiko
         from airflow.providers.sftp.hooks.sftp import SFTPHook
     except ImportError as error:
-        raise _provider_error(conn_id, "apache-airflow-providers-sftp", error) from None
+        raise _provider_error(conn_id, "apache-airflow-providers-sftp", error, section) from None
     try:
         # One attempt: Airflow retries the task, and a refused login must not be retried at all.
         hook = SFTPHook(conn_id, conn_retry_attempts=1)
@@ -205,7 +223,7 @@ def _open_sftp(conn_id: str, folder: str) -> Iterator[FileServer]:
         raise ConfigurationError(f"connection {conn_id!r}: {error}") from None
     try:
         with hook.get_managed_conn() as conn:
-            yield _SftpServer(conn, conn_id, folder)
+            yield _SftpServer(conn, conn_id, folder, section)
     except paramiko.BadHostKeyException:
         raise ConfigurationError(
             f"connection {conn_id!r}: the server's host key has changed; verify it with the server's administrator, "
@@ -225,18 +243,18 @@ def _open_sftp(conn_id: str, folder: str) -> Iterator[FileServer]:
 
 
 class _SftpServer(_RemoteFolder):
-    """A folder of an SFTP server. Implements ``FileServer``."""
+    """A folder of an SFTP server, an ``UploadServer``: SFTP's own renaming (not ``posix-rename``) replaces no file."""
 
-    def __init__(self, conn: Any, conn_id: str, folder: str) -> None:
+    def __init__(self, conn: Any, conn_id: str, folder: str, section: str) -> None:
         super().__init__(conn_id, folder, conn.remove, conn.rename)
-        self._conn = conn
+        self._conn, self._section = conn, section
 
     def files(self) -> Sequence[RemoteFile]:
         """See ``FileServer``."""
         try:
             entries = self._conn.listdir_attr(self._folder)
         except (FileNotFoundError, PermissionError) as error:
-            raise _folder_error(self._conn_id, self._folder, type(error).__name__) from None
+            raise _folder_error(self._conn_id, self._folder, type(error).__name__, self._section) from None
         return [
             RemoteFile(entry.filename, entry.st_size or 0, str(entry.st_mtime))
             for entry in entries
@@ -249,6 +267,11 @@ class _SftpServer(_RemoteFolder):
             opened.prefetch(file.size)
             data: bytes = opened.read(limit + 1)
         return data
+
+    def write(self, name: str, data: bytes) -> None:
+        """See ``UploadServer``."""
+        with self._one_file():
+            self._conn.putfo(io.BytesIO(data), self._path(name), confirm=True)
 
     @contextmanager
     def _one_file(self) -> Iterator[None]:
@@ -281,14 +304,14 @@ def _file_skipped(reason: str) -> FileSkipped:
     return FileSkipped(f"the server refused access ({reason}); check the permissions on the server")
 
 
-def _folder_error(conn_id: str, folder: str, reason: Any) -> ConfigurationError:
+def _folder_error(conn_id: str, folder: str, reason: Any, section: str = "files.fetch") -> ConfigurationError:
     return ConfigurationError(
-        f"connection {conn_id!r}: folder {folder!r} (files.fetch.folder) cannot be listed ({reason})"
+        f"connection {conn_id!r}: folder {folder!r} ({section}.folder) cannot be listed ({reason})"
     )
 
 
-def _provider_error(conn_id: str, package: str, error: ImportError) -> ConfigurationError:
-    return missing_package(f"connection {conn_id!r} (files.fetch.connection)", package, error)
+def _provider_error(conn_id: str, package: str, error: ImportError, where: str = "files.fetch") -> ConfigurationError:
+    return missing_package(f"connection {conn_id!r} ({where}.connection)", package, error)
 
 
 def _unreachable_error(conn_id: str, error: BaseException) -> TransientError:

@@ -23,3 +23,19 @@ def tell(pipeline: str) -> dict[str, Any]:
     from order_relay.airflow.jobs import feedback
 
     return feedback.write_back(pipeline, mapped_context("pipeline_name", pipeline))
+
+
+@task(multiple_outputs=False)
+def portal_pipelines(prefix: str) -> list[str]:
+    """Find the live pipelines whose source's sales portal takes files; skipped if there are none."""
+    from order_relay.airflow.jobs import feedback
+
+    return feedback.portal_pipelines(prefix)
+
+
+@task(multiple_outputs=False, map_index_template="{{ pipeline_name }}", show_return_value_in_logs=False)
+def write_portal_files(pipeline: str) -> dict[str, Any]:
+    """Write the files for the sales portal of one pipeline's source."""
+    from order_relay.airflow.jobs import feedback
+
+    return feedback.write_portal(pipeline, mapped_context("pipeline_name", pipeline))

@@ -70,6 +70,24 @@ offline_mark = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
 )
 
+# The files for a source's sales portal: one row for each file of a pipeline.
+portal_file = sa.Table(
+    "portal_file",
+    metadata,
+    sa.Column("pipeline", sa.Text, sa.ForeignKey("pipeline.name"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("place", sa.Text, nullable=False),  # the connection and the folder
+    sa.Column("state", sa.Text, nullable=False),  # new, writing, written, taken
+    sa.Column("covered_to", UtcTime),  # the portal has taken the changes until then
+    sa.Column("covers_to", UtcTime),  # the file last written holds the changes until then
+    sa.Column("digest", sa.Text, nullable=False),  # SHA-256 of the content last written
+    sa.Column("replaced", sa.Text, nullable=False),  # of our file that it replaces, while it is being written
+    sa.Column("owner", sa.Text, nullable=False),  # the task at work; empty: none
+    sa.Column("lease_until", UtcTime),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+)
+
 IS_REPORTABLE = sa.and_(
     unindexed(submission.c.state) == State.IMPORTED,
     submission.c.ack == "confirmed",

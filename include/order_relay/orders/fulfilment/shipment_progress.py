@@ -178,7 +178,14 @@ def _by_line(lines: Iterable[ShippedLine]) -> Counter[str]:
 
 
 def compute_progress(ordered: Sequence[OrderedLine], parcels: Iterable[Sequence[ShippedLine]]) -> ShipmentProgress:
-    """The progress of an order: units ordered, shipped and surplus.
+    """The progress of an order: units ordered, shipped and surplus; see ``units_left``."""
+    left, surplus = units_left(ordered, parcels)
+    total = sum(line.quantity for line in ordered)
+    return ShipmentProgress(total, total - sum(left), surplus)
+
+
+def units_left(ordered: Sequence[OrderedLine], parcels: Iterable[Sequence[ShippedLine]]) -> tuple[list[int], int]:
+    """The units of each ordered line that were not shipped, and the surplus.
 
     A parcel's line counts for the ordered line that it names, else for the lines of its item number in their order.
     Units in excess and lines that could not be read count as surplus, never for another item.
@@ -200,8 +207,7 @@ def compute_progress(ordered: Sequence[OrderedLine], parcels: Iterable[Sequence[
     for sent in unnamed:
         indexes = [n for n, line in enumerate(ordered) if sent.item_number and line.item_number == sent.item_number]
         surplus += _take(left, indexes, sent.quantity)
-    total = sum(line.quantity for line in ordered)
-    return ShipmentProgress(total, total - sum(left), surplus)
+    return left, surplus
 
 
 def _take(left: list[int], indexes: Sequence[int], units: int) -> int:

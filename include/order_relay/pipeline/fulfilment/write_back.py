@@ -197,7 +197,7 @@ def source_shipment(shipment: Mapping[str, Any], order: ArchivedOrder | None) ->
             one["quantity"],
             one["line"],
             one["item_number"],
-            _source_units(one["quantity"], per_unit.get(one["line"] or one["item_number"])),
+            source_units(one["quantity"], per_unit.get(one["line"] or one["item_number"])),
         )
         for one in readable
     )
@@ -215,5 +215,6 @@ def source_shipment(shipment: Mapping[str, Any], order: ArchivedOrder | None) ->
     )
 
 
-def _source_units(pieces: int, per_unit: Any) -> Decimal | None:
+def source_units(pieces: int, per_unit: Any) -> Decimal | None:
+    """Pieces in the units of the source (``PIECES_COLUMN``); ``None`` if those are pieces as well."""
     return None if per_unit in (None, 1) else Decimal(pieces) / Decimal(per_unit)

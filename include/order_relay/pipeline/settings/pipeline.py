@@ -28,6 +28,7 @@ from order_relay.pipeline.settings.sections import (
     MappingSettings,
     OmsStatusSettings,
     PolicySettings,
+    PortalFileSettings,
     ReadingSettings,
     ReconcileSettings,
     RetentionSettings,
@@ -78,6 +79,7 @@ class PipelineSettings(SettingsSection):
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     oms_status: OmsStatusSettings = OmsStatusSettings()
+    portal_files: PortalFileSettings = PortalFileSettings()
     history: HistorySettings = HistorySettings()
     files: DeliverySettings = DeliverySettings()
     doubt: DoubtSettings = DoubtSettings()

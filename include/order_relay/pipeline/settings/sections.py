@@ -143,6 +143,24 @@ class OmsStatusSettings(SettingsSection):
         return AskingPace(first_s=self.first_s, longest_s=self.longest_s, most_days=self.most_days)
 
 
+class PortalFileSettings(SettingsSection):
+    """Files for the source's sales portal: an Airflow connection of type sftp, and a folder there.
+
+    ``not_taken``: whether a file of ours that the portal has not removed yet is waited for, or replaced. ``days``: how
+    many days of changes the first file holds, and at most a replacing one. ``most_orders``: in one file; more follow in
+    the next ones. ``tracking_days``: parcels matched within this many days are listed, at most ``most_parcels``.
+    """
+
+    enabled: bool = False
+    connection: str = Field(default="sales_portal", min_length=1, max_length=200)
+    folder: str = Field(default="/data", min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")
+    not_taken: Literal["wait", "replace"] = "wait"
+    days: float = Field(default=30.0, gt=0.0, le=365.0)
+    most_orders: int = Field(default=2_000, ge=1, le=20_000)
+    tracking_days: float = Field(default=90.0, gt=0.0, le=3650.0)
+    most_parcels: int = Field(default=50_000, ge=1, le=1_000_000)
+
+
 class HistorySettings(SettingsSection):
     """The history import.
 

@@ -22,14 +22,15 @@ from order_relay.orders.schema.validator import VendorFormat
 from order_relay.vendors.supercat.connection import SuperCatSettings
 from order_relay.vendors.supercat.download import SuperCatDownload
 from order_relay.vendors.supercat.envelope import read_envelope, read_single
+from order_relay.vendors.supercat.portal import SuperCatPortal
 from order_relay.vendors.supercat.transport import get, post
 
 _ORDER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 class SuperCatClient:
-    """One organisation's account. Implements the ports ``Source`` and ``PastReader``. Connections are kept until
-    ``close``."""
+    """One organisation's account. Implements the ports ``Source``, ``PastReader`` and ``PortalOwner``. Connections are
+    kept until ``close``."""
 
     windowed = False
     acknowledges: Literal["order_number"] = "order_number"
@@ -84,6 +85,10 @@ class SuperCatClient:
     def past_orders(self) -> SuperCatDownload | None:
         """See ``PastReader.past_orders``: only if the connection's ``download`` is on."""
         return None if self._settings.download == "off" else SuperCatDownload(self._settings, self.format)
+
+    def portal_files(self) -> SuperCatPortal:
+        """See ``PortalOwner.portal_files``."""
+        return SuperCatPortal(self._settings)
 
     def _read_order(self, url: str, warn: Warn) -> SourceOrder:
         settings = self._settings

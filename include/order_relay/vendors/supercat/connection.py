@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from order_relay.http.connection_settings import (
     BasicLogin,
@@ -13,14 +14,31 @@ from order_relay.http.connection_settings import (
     FieldError,
     HttpSettings,
     Secret,
+    TextMapping,
     Timeout,
     matching,
 )
+from order_relay.orders.fulfilment.oms_order import OmsReading
 
 LIVE_BASE = "https://supercat.supercatsolutions.com"
 """Source: docs/vendors/supercat.md, "Connect"."""
 
+MAX_CARRIER = 5
+"""Characters of a carrier's code in the portal's files. Unverified (docs/vendors/supercat.md, "Order status")."""
+
 _ORG = matching("[A-Za-z0-9_-]{2,9}", "must be the organisation's short name, 2 to 9 letters and digits")
+
+
+def _portal_statuses(words: Mapping[str, str]) -> Mapping[str, str]:
+    if wrong := sorted(set(words) - set(OmsReading)):
+        raise ValueError(f"unknown status {', '.join(wrong)[:60]}; known: {', '.join(OmsReading)}")
+    return words
+
+
+def _portal_carriers(codes: Mapping[str, str]) -> Mapping[str, str]:
+    if any(not 0 < len(code) <= MAX_CARRIER for code in codes.values()):
+        raise ValueError(f"codes must have 1 to {MAX_CARRIER} characters")
+    return codes
 
 
 class SuperCatSettings(HttpSettings):
@@ -65,6 +83,31 @@ class SuperCatSettings(HttpSettings):
         "",
         title="Password of the order download",
         description="Unverified: belongs to that user name",
+    )
+
+    portal_invoice_number: Literal["order_number", "oms_id"] = Field(
+        "order_number",
+        title="Portal: invoice number",
+        description="Unverified: the invoice number beside a tracking number",
+    )
+    portal_statuses: Annotated[TextMapping, AfterValidator(_portal_statuses)] = Field(
+        {},
+        title="Portal: status words (JSON object)",
+        description='Unverified: other words for open, partly_shipped, shipped and so on: {"open": "Received"}',
+    )
+    portal_carriers: Annotated[TextMapping, AfterValidator(_portal_carriers)] = Field(
+        {},
+        title="Portal: carriers (JSON object)",
+        description='Codes of at most 5 characters for further carriers, such as {"Old Dominion": "ODFL"}',
+    )
+    portal_encoding: Literal["utf-8", "windows-1252"] = Field(
+        "utf-8", title="Portal: encoding", description="Unverified: encoding of the portal's files"
+    )
+    portal_complete: Literal["true_false", "yes_no", "1_0"] = Field(
+        "true_false", title="Portal: form of Complete", description="Unverified: how yes and no are written"
+    )
+    portal_origin: str = Field(
+        "SuperCat", title="Portal: order origin", description="Unverified: the word in the column OrderOrigin"
     )
 
     @model_validator(mode="after")

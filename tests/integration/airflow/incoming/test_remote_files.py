@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import sys
@@ -26,10 +25,9 @@ from order_relay.airflow.jobs import statuses
 from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger import Ledger
 from order_relay.pipeline.fulfilment.status_fetch import FileSkipped, RemoteFile
+from tests.support.sftp_server import PASSWORD, USER, sftp, sftp_extra
 
 OLD = {name: command for name, command in FTPHandler.proto_cmds.items() if name != "MLSD"}
-USER, PASSWORD = "partner", "a-password-that-is-long"
-HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 
 
 @dataclass
@@ -47,8 +45,7 @@ class Served:
     def connection(self, password: str = PASSWORD, **extra: Any) -> str:
         """As Airflow takes it from its environment."""
         if self.kind == "sftp":
-            public = HOST_KEY.export_public_key().decode().split()
-            extra = {"host_key": " ".join(public[:2]), "look_for_keys": False, **extra}
+            extra = {**sftp_extra(), **extra}
         return json.dumps(
             {
                 "conn_type": self.kind,
@@ -81,49 +78,6 @@ def ftp(home: Path, **changes: Any) -> Iterator[int]:
     finally:
         stop.set()
         thread.join()
-
-
-class Door(asyncssh.SSHServer):
-    """Who may come in."""
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return (username, password) == (USER, PASSWORD)
-
-
-@contextmanager
-def sftp(home: Path) -> Iterator[int]:
-    loop, started = asyncio.new_event_loop(), threading.Event()
-    ports: list[int] = []
-    over = asyncio.Event()
-
-    async def serve() -> None:
-        server = await asyncssh.listen(
-            "127.0.0.1",
-            0,
-            server_factory=Door,
-            server_host_keys=[HOST_KEY],
-            sftp_factory=partial(asyncssh.SFTPServer, chroot=bytes(home)),
-        )
-        ports.append(server.get_port())
-        started.set()
-        await over.wait()
-        server.close()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    try:
-        assert started.wait(60)
-        yield ports[0]
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join()
-        loop.close()
 
 
 @pytest.fixture(params=["ftp", "ftp without MLSD", "sftp"])
