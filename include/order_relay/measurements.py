@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MOST_PAUSES = 10_000
@@ -25,9 +26,12 @@ class Throttling:
 
 @dataclass(slots=True)
 class Measurements:
-    """``throttling`` by the vendor's name; ``leases_expired``: orders left ``sending`` by a worker that died."""
+    """``throttling`` by the vendor's name; ``attempts`` to send an order, by their outcome; ``lookups`` of single
+    orders at the destination, by finding; ``leases_expired``: orders left ``sending`` by a worker that died."""
 
     throttling: dict[str, Throttling] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
+    lookups: Counter[str] = field(default_factory=Counter)
     leases_expired: int = 0
 
 
@@ -46,6 +50,18 @@ def paused(vendor: str, seconds: float) -> None:
     if seconds > 0:
         with _lock:
             _present.throttling.setdefault(vendor, Throttling()).pauses_s.append(seconds)
+
+
+def attempted(outcome: str) -> None:
+    """Count an attempt to send an order."""
+    with _lock:
+        _present.attempts[outcome] += 1
+
+
+def looked_up(findings: Iterable[str]) -> None:
+    """Count lookups of single orders."""
+    with _lock:
+        _present.lookups.update(findings)
 
 
 def leases_expired(number: int) -> None:

@@ -74,6 +74,19 @@ THROTTLE_PAUSE = Metric(
     ("pipeline", "vendor"),
     "Each pause before the next request that a vendor asked for; several answers about the same one count once.",
 )
+ATTEMPTS = Metric(
+    "order_relay.attempts",
+    MetricType.COUNTER,
+    ("pipeline", "outcome"),
+    "Requests to import an order, by outcome: `imported`, `rejected`, `in_doubt`, `not_sent`, `throttled` or "
+    "`wrong_setup`. An order may need several.",
+)
+LOOKUPS = Metric(
+    "order_relay.lookups",
+    MetricType.COUNTER,
+    ("pipeline", "finding"),
+    "Lookups of an order at the OMS by any task, by finding: `found`, `absent` (which may not count yet) or `unclear`.",
+)
 LEASES_EXPIRED = Metric(
     "order_relay.leases.expired",
     MetricType.COUNTER,

@@ -110,6 +110,10 @@ def engine_measured(pipeline: str, found: Measurements) -> None:
     """Record what the engine measured while a task worked on a pipeline."""
     if found.leases_expired:
         _incr(catalogue.LEASES_EXPIRED, found.leases_expired, {"pipeline": pipeline})
+    for outcome, number in found.attempts.items():
+        _incr(catalogue.ATTEMPTS, number, {"pipeline": pipeline, "outcome": outcome})
+    for finding, number in found.lookups.items():
+        _incr(catalogue.LOOKUPS, number, {"pipeline": pipeline, "finding": finding})
     for vendor, throttling in found.throttling.items():
         tags = {"pipeline": pipeline, "vendor": vendor}
         for with_time, number in throttling.answers.items():

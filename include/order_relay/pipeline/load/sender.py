@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
+from order_relay import measurements
 from order_relay.errors import OrderRelayError, redacted_trace
 from order_relay.ledger.schema.records import AttemptResult, Sendable
 from order_relay.orders.messages import SendOutcome, SendResult
@@ -137,6 +138,7 @@ class Sender:
             answer = await self._session.send(payload, order.destination_key, not_after=not_after)
         finally:
             self._limiter.release(time.monotonic() - began)
+        measurements.attempted(answer.outcome.value)
         error = self._breaker.record(order.id, answer)
         if error is not None:
             self.stop(error)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+from order_relay import measurements
 from order_relay.ledger.schema.records import LookupFinding, PositiveControl
 from order_relay.orders.identity.traits import NO_TRAITS, Traits
 from order_relay.orders.messages import SearchHit, SearchResult
@@ -66,7 +67,7 @@ class Search:
     async def search_by_key(self, keys: Sequence[str]) -> dict[str, SearchVerdict]:
         """A verdict per key (at most ``MAX_KEYS_PER_SEARCH``), by external id only."""
         await self._by_key(list(keys))
-        return {key: self.verdicts[key] for key in keys}
+        return self._verdicts_of(keys)
 
     async def ask(self, keys: Sequence[str]) -> dict[str, SearchVerdict]:
         """A verdict per key (at most ``MAX_KEYS_PER_SEARCH``), by the methods that the connection allows."""
@@ -79,7 +80,12 @@ class Search:
             self.verdicts.setdefault(
                 key, SearchVerdict(LookupFinding.unclear(), "none", "the account allows no search")
             )
-        return {key: self.verdicts[key] for key in keys}
+        return self._verdicts_of(keys)
+
+    def _verdicts_of(self, keys: Sequence[str]) -> dict[str, SearchVerdict]:
+        found = {key: self.verdicts[key] for key in keys}
+        measurements.looked_up(verdict.finding.kind for verdict in found.values())
+        return found
 
     def _open(self, keys: Sequence[str]) -> list[str]:
         """The keys without a row and without proof of absence."""

@@ -121,6 +121,8 @@ def record_everything() -> None:
     recording.alert_delivered("p", "stuck")
     measurements.throttled("OMS", with_time=True)
     measurements.paused("OMS", 1.5)
+    measurements.attempted("imported")
+    measurements.looked_up(["found", "absent", "found"])
     measurements.leases_expired(2)
     recording.engine_measured("p", measurements.take())
 
@@ -150,6 +152,7 @@ def test_a_receiver_gets_every_metric_of_the_catalogue_with_its_tags(receiver: R
     assert sorted(value for _, value in found["order_relay.run.orders"]) == [2, 7]
     assert [value for _, value in found["order_relay.ledger.write_ms"]] == [2], "a histogram of two transactions"
     assert {tags["kind"]: value for tags, value in found["order_relay.alerts.open"]} == {"stuck": 1, "silent": 0}
+    assert {tags["finding"]: value for tags, value in found["order_relay.lookups"]} == {"found": 2, "absent": 1}
     assert found["order_relay.endpoint.requests"] == [({"endpoint": "feed", "status": "401"}, 1)]
 
 
