@@ -107,7 +107,7 @@ def questions(engine: Engine) -> dict[str, Callable[[], object]]:
         "summary": lambda: ledger.health.activity_since(name, now - timedelta(days=1)),
         "report: accounting check of all": lambda: ledger.accounting.invariant_violations(name),
         "retention: rows that open orders need": lambda: ledger.retention.required_rows(name),
-        "retention: personal data": lambda: ledger.retention.with_personal_data(name, now - timedelta(days=90)),
+        "retention: personal data": lambda: list(ledger.retention.with_personal_data(name, now - timedelta(days=90))),
     }
 
 

@@ -42,6 +42,12 @@ from order_relay.pipeline.settings.sections import RetentionSettings
 EARLIER = "0021"
 LATER = tuple(name for name in migrations._files() if name > EARLIER)
 _TAKE_BACK = (
+    "DROP INDEX ix_submission_partly_shipped",
+    "DROP TABLE portal_file",
+    "DROP TABLE feedback_due",
+    "ALTER TABLE pipeline DROP COLUMN feedback_unread",
+    "ALTER TABLE pipeline DROP COLUMN feedback_after",
+    "DROP INDEX ix_settlement_submission",
     "DROP TABLE history_slice",
     "DROP TABLE history_import",
     "DROP INDEX ix_submission_history",

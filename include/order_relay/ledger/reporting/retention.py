@@ -1,30 +1,24 @@
 """Data of settled orders that may be removed, and data that open orders need.
 
-Identities, states, events, hashes, and who did what and when are never removed. An order is settled for retention if
-all of this holds:
-
-* It needs no further processing, and its acknowledgement is confirmed or not required.
-* No submission with its number or of its lineage is open, since a review would show it for comparison.
-* It is not partly shipped, has no open write-back step and is no longer asked about at its destination, since its
-  lines are needed to count the parcels.
+Identities, states, events, hashes, and who did what and when are never removed. ``unsettled_orders`` defines which
+orders are settled.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from order_relay.iteration import batched
-from order_relay.ledger.fulfilment.shipments import PARTLY
-from order_relay.ledger.schema.oms_tables import oms_status
+from order_relay.ledger.reporting.unsettled_orders import SETTLED, superseded, unfinished
 from order_relay.ledger.schema.operator_tables import correction, operator_action
-from order_relay.ledger.schema.predicates import LINEAGE_IS_OPEN, NUMBER_IS_FREE, SETTLED_FOR_GOOD, of_pipeline
+from order_relay.ledger.schema.predicates import of_pipeline, unindexed
 from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment
-from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.status_tables import status_event, status_order
 from order_relay.ledger.schema.tables import attempt, batch, run, submission
 from order_relay.ledger.schema.write_back_tables import feedback
@@ -32,37 +26,32 @@ from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, reads, writes
 from order_relay.ledger.store.text import load_json
-from order_relay.ledger.submissions.unidentified_orders import UNNAMED
-from order_relay.ledger.write_back.feedback import OPEN
 
 PORTION = 20_000
-"""Submissions, or orders of a status account, that a statement reads: which ones are settled depends on others, so that
+"""Submissions, or orders of a status account, that a statement reads: no index knows who has personal data, so that
 retention looks at all, once a day."""
+
+_IDS = 1_000
+"""Submissions by id that a statement reads."""
+
+_FIRST = (datetime.min.replace(tzinfo=UTC), 0)
 
 REMOVED_BODY = "(removed by retention)"
 """Replaces an answer that was removed."""
 
-_HALF_SHIPPED = sa.and_(sa.func.coalesce(submission.c.shipped, "") == PARTLY, submission.c.cancelled_at.is_(None))
-_FEEDBACK_IS_OPEN = sa.exists().where(feedback.c.submission_id == submission.c.id, feedback.c.state.in_(OPEN))
-_IS_ASKED_ABOUT = sa.exists().where(oms_status.c.submission_id == submission.c.id, oms_status.c.due_at.is_not(None))
-_SETTLED = sa.or_(
-    sa.and_(
-        SETTLED_FOR_GOOD,
-        sa.func.coalesce(submission.c.ack, "confirmed") == "confirmed",
-        NUMBER_IS_FREE,
-        ~LINEAGE_IS_OPEN,
-        ~_HALF_SHIPPED,
-        ~_FEEDBACK_IS_OPEN,
-        ~_IS_ASKED_ABOUT,
-    ),
-    sa.and_(submission.c.state == State.SUPERSEDED, UNNAMED, submission.c.ack.is_(None)),
-)
 _HAS_BODY = attempt.c.body.not_in(["", REMOVED_BODY])
 _HAS_TEXT = sa.or_(status_event.c.location != "", status_event.c.detail.not_in(["", REMOVED_BODY]))
 
 _HAS_CORRECTION = sa.or_(correction.c.old.is_not(None), correction.c.new.is_not(None))
 _HAS_MESSAGE = feedback.c.message != ""
 _HAS_REASON = sa.or_(operator_action.c.why != "", operator_action.c.details.is_not(None))
+
+_ROWS = sa.select(
+    *(submission.c[name] for name in ("id", "batch_id", "part", "row", "payload_name", "payload_row", "offered"))
+).where(among(submission.c.id, "ids"), sa.not_(SETTLED))
+_SENT = sa.select(attempt.c.payload_name, attempt.c.payload_row).where(among(attempt.c.submission_id, "ids"))
+
+Scope = Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]]
 
 _WITHOUT_TEXT = status_event.update().where(_HAS_TEXT).values(location="", detail=REMOVED_BODY)
 
@@ -84,40 +73,35 @@ class Retention(Repository):
     def required_rows(self, name: str) -> RequiredRows:
         """Archive rows that the open orders of a pipeline need."""
         found = RequiredRows()
-        for first in range(0, self._newest_id(), PORTION):
-            self._required_rows(name, first, found)
+        for ids in batched(self._unfinished(name), _IDS):
+            self._required_rows(name, ids, found)
+        last = _FIRST
+        while portion := self._superseded_after(name, last):
+            last = portion[-1]
+            self._required_rows(name, [number for _, number in portion], found)
         return found
 
     @reads
-    def _newest_id(self, tx: Transaction) -> int:
-        return int(tx.run(sa.select(sa.func.max(submission.c.id))).scalar() or 0)
+    def _unfinished(self, tx: Transaction, name: str) -> set[int]:
+        return unfinished(tx, name)
 
     @reads
-    def _required_rows(self, tx: Transaction, name: str, first: int, found: RequiredRows) -> None:
-        """Add the archive rows that the open orders of one portion need, in one snapshot."""
-        open_ones = sa.and_(*_portion(name, first), sa.not_(_SETTLED))
-        for row in tx.run(
-            sa.select(
-                submission.c.batch_id,
-                submission.c.part,
-                submission.c.row,
-                submission.c.payload_name,
-                submission.c.payload_row,
-                submission.c.offered,
-            ).where(open_ones)
-        ):
+    def _superseded_after(self, tx: Transaction, name: str, last: tuple[datetime, int]) -> list[tuple[datetime, int]]:
+        return superseded(tx, name, last, _IDS)
+
+    @reads
+    def _required_rows(self, tx: Transaction, name: str, ids: Sequence[int], found: RequiredRows) -> None:
+        """Add the archive rows that those of these submissions need that are not settled, in one snapshot."""
+        rows = tx.run(_ROWS.where(of_pipeline(name)), {"ids": ids}).all()
+        for row in rows:
             found.raw[row.batch_id][row.part].add(row.row)
             if row.offered:
                 later = load_json(row.offered)
                 found.raw[later["batch_id"]][later["part"]].add(later["row"])
             if row.payload_name:
                 found.payloads[row.payload_name].add(row.payload_row)
-        for row in tx.run(
-            sa.select(attempt.c.payload_name, attempt.c.payload_row)
-            .join(submission, submission.c.id == attempt.c.submission_id)
-            .where(open_ones)
-        ):
-            found.payloads[row.payload_name].add(row.payload_row)
+        for sent in tx.run(_SENT, {"ids": [row.id for row in rows]}):
+            found.payloads[sent.payload_name].add(sent.payload_row)
 
     @reads
     def batch_fetch_times(self, tx: Transaction, name: str) -> dict[str, datetime]:
@@ -135,14 +119,20 @@ class Retention(Repository):
             for row in tx.run(sa.select(run.c.run, run.c.started_at).where(run.c.pipeline == name))
         }
 
-    def with_personal_data(self, name: str, before: datetime) -> list[int]:
+    def with_personal_data(self, name: str, before: datetime) -> Iterator[int]:
         """The ids of the settled submissions that ``remove_personal_data`` would change."""
-        portions = range(0, self._newest_id(), PORTION)
-        return [number for first in portions for number in self._with_personal_data(name, before, first)]
+        for first in range(0, self._newest_id(), PORTION):
+            yield from self._with_personal_data(name, before, first)
+
+    @reads
+    def _newest_id(self, tx: Transaction) -> int:
+        return int(tx.run(sa.select(sa.func.max(submission.c.id))).scalar() or 0)
 
     @reads
     def _with_personal_data(self, tx: Transaction, name: str, before: datetime, first: int) -> list[int]:
-        return with_personal_data(tx, before, _portion(name, first))
+        return with_personal_data(
+            tx, before, lambda column: sa.and_(column > first, column <= first + PORTION), of_pipeline(name)
+        )
 
     def remove_personal_data(self, name: str, before: datetime, limit: int) -> int:
         """Remove the data found by ``with_personal_data``, of at most ``limit`` submissions per transaction; returns
@@ -158,7 +148,7 @@ class Retention(Repository):
     @writes
     def _remove_personal_data(self, tx: Transaction, before: datetime, found: Sequence[int]) -> int:
         """Remove it from those of the submissions that still have it and are still settled."""
-        ids = with_personal_data(tx, before, [among(submission.c.id, "found", found)])
+        ids = with_personal_data(tx, before, lambda column: among(column, "found", found))
         keys = {"ids": ids}
         tx.run(submission.update().where(among(submission.c.id, "ids")).values(customer_po="", ack_message=""), keys)
         answers = attempt.update().where(among(attempt.c.submission_id, "ids"), _HAS_BODY)
@@ -183,11 +173,8 @@ class Retention(Repository):
             .values(raw=REMOVED_BODY)
         )
 
-    def unmatched_status_texts(self, account: str, before: datetime) -> list[str]:
+    def unmatched_status_texts(self, account: str, before: datetime) -> Iterator[str]:
         """The numbers of the orders that ``remove_status_texts`` would change."""
-        return list(self._unmatched_status_texts(account, before))
-
-    def _unmatched_status_texts(self, account: str, before: datetime) -> Iterator[str]:
         last = ""
         while portion := self._status_orders_after(account, last):
             last = portion[-1]
@@ -208,7 +195,7 @@ class Retention(Repository):
         """Remove the texts found by ``unmatched_status_texts``, of at most ``limit`` orders per transaction; returns
         the number of orders.
         """
-        found = batched(self._unmatched_status_texts(account, before), limit)
+        found = batched(self.unmatched_status_texts(account, before), limit)
         return sum(self._remove_status_texts(account, before, numbers) for numbers in found)
 
     @writes
@@ -219,41 +206,38 @@ class Retention(Repository):
         return len(keys["numbers"])
 
 
-def _portion(name: str, first: int) -> list[sa.ColumnElement[bool]]:
-    """The submissions of a pipeline among ``PORTION`` ids."""
-    return [submission.c.id > first, submission.c.id <= first + PORTION, of_pipeline(name)]
+def with_personal_data(tx: Transaction, before: datetime, scope: Scope, *where: sa.ColumnElement[bool]) -> list[int]:
+    """Settled submissions of the scope that contain personal data and have not changed since ``before``, by id.
 
-
-def with_personal_data(tx: Transaction, before: datetime, scope: Iterable[sa.ColumnElement[bool]]) -> list[int]:
-    """Settled submissions of the scope that contain personal data and have not changed since ``before``.
-
-    Personal data: answers of the destination, the customer's PO number, messages of the source about an
-    acknowledgement or a write-back step, locations and notes of status events, corrected values, reasons and details
-    of what operators did.
+    ``scope`` makes a condition of a column with ids of submissions. Personal data: answers of the destination, the
+    customer's PO number, messages of the source about an acknowledgement or a write-back step, locations and notes of
+    status events, corrected values, reasons and details of what operators did.
     """
-    answered = sa.exists().where(attempt.c.submission_id == submission.c.id, _HAS_BODY)
-    described = sa.exists().where(
-        _quiet(before), status_order.c.followed, status_order.c.submission_id == submission.c.id, _HAS_TEXT
+    # table by table: PostgreSQL would look each submission up in every table
+    holders = {number for query in _holders(before, scope) for number in tx.run(query).scalars()}
+    settled = sa.select(submission.c.id).where(
+        among(submission.c.id, "holders", sorted(holders)),
+        *where,
+        unindexed(submission.c.changed_at) < before,
+        sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
+        SETTLED,
     )
-    explained = sa.exists().where(
-        operator_action.c.submission_id == submission.c.id, _HAS_REASON, operator_action.c.at < before
-    )
-    corrected = sa.exists().where(correction.c.submission_id == submission.c.id, _HAS_CORRECTION)
-    messages = sa.exists().where(feedback.c.submission_id == submission.c.id, _HAS_MESSAGE, feedback.c.at < before)
-    texts = (submission.c.customer_po != "", submission.c.ack_message != "")
-    return list(
-        tx.run(
-            sa.select(submission.c.id)
-            .where(
-                *scope,
-                submission.c.changed_at < before,
-                sa.func.coalesce(submission.c.ack_at, submission.c.changed_at) < before,
-                sa.or_(*texts, answered, messages, described, explained, corrected),
-                _SETTLED,
-            )
-            .order_by(submission.c.id)
-        ).scalars()
-    )
+    return sorted(tx.run(settled).scalars())
+
+
+def _holders(before: datetime, scope: Scope) -> Iterator[sa.Select[Any]]:
+    """The submissions of the scope with personal data, table by table."""
+    texts = sa.or_(submission.c.customer_po != "", submission.c.ack_message != "")
+    yield sa.select(submission.c.id).where(scope(submission.c.id), texts, unindexed(submission.c.changed_at) < before)
+    for table, has_data in (
+        (attempt, _HAS_BODY),
+        (feedback, sa.and_(_HAS_MESSAGE, feedback.c.at < before)),
+        (operator_action, sa.and_(_HAS_REASON, unindexed(operator_action.c.at) < before)),
+        (correction, _HAS_CORRECTION),
+    ):
+        yield sa.select(table.c.submission_id).where(scope(table.c.submission_id), has_data)
+    described = sa.select(status_order.c.submission_id).where(scope(status_order.c.submission_id))
+    yield described.where(status_order.c.followed, _quiet(before), _HAS_TEXT)
 
 
 def unmatched_status_texts(tx: Transaction, account: str, before: datetime, numbers: Sequence[str]) -> list[str]:

@@ -79,6 +79,9 @@ batch = sa.Table(
     ),
 )
 
+PARTLY_SHIPPED = "shipped = 'partly' AND cancelled_at IS NULL"
+"""Some lines of the order have left the warehouse."""
+
 _UNDECIDED = "source_cancelled_at IS NOT NULL AND cancellation_decided_at IS NULL"
 
 submission = sa.Table(
@@ -175,6 +178,7 @@ submission = sa.Table(
     _partial("ix_submission_oms_id", "oms_id", where="oms_id IS NOT NULL"),
     _partial("ix_submission_imported", "destination", "imported_at", where="state = 'imported'"),
     _partial("ix_submission_source_cancelled", "pipeline", "id", where=_UNDECIDED),
+    _partial("ix_submission_partly_shipped", "pipeline", "id", where=PARTLY_SHIPPED),
     _partial("ix_submission_cancelled_at", "cancelled_at", where="cancelled_at IS NOT NULL"),
     _partial("ix_submission_history", "history_import", "state", "imported_at", where="history_import IS NOT NULL"),
     _partial("ix_submission_reference", "reference", where="reference <> ''"),

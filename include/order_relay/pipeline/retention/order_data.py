@@ -218,7 +218,7 @@ class _Retention:
     def ledger(self, before: datetime) -> None:
         """Remove personal data in the ledger, ``ERASE_BATCH_SIZE`` orders per transaction."""
         if self._dry:
-            self.removed.submissions = len(self._retention.with_personal_data(self._pipeline, before))
+            self.removed.submissions = sum(1 for _ in self._retention.with_personal_data(self._pipeline, before))
             return
         self.removed.submissions = self._retention.remove_personal_data(self._pipeline, before, ERASE_BATCH_SIZE)
 

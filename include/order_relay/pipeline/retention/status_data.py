@@ -51,6 +51,6 @@ def _erase_texts(
     account: str, retention: Retention, before: datetime, removed: RetentionReport, *, dry_run: bool
 ) -> None:
     if dry_run:
-        removed.submissions = len(retention.unmatched_status_texts(account, before))
+        removed.submissions = sum(1 for _ in retention.unmatched_status_texts(account, before))
         return
     removed.submissions = retention.remove_status_texts(account, before, ERASE_BATCH_SIZE)

@@ -76,7 +76,7 @@ def test_retention_keeps_only_who_did_what_and_when(ledger: Ledger, driver: Any)
     before = ledger.activity.of_submission(number)
     ledger.retention.remove_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10)
     assert ledger.activity.of_submission(number) == before, "too early"
-    assert ledger.retention.with_personal_data(PIPELINE, later) == [number]
+    assert list(ledger.retention.with_personal_data(PIPELINE, later)) == [number]
     ledger.retention.remove_personal_data(PIPELINE, later, 10)
-    assert ledger.retention.with_personal_data(PIPELINE, later) == []
+    assert list(ledger.retention.with_personal_data(PIPELINE, later)) == []
     assert ledger.activity.of_submission(number) == [one._replace(why="", details={}) for one in before]

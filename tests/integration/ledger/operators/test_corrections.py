@@ -195,9 +195,9 @@ def test_retention_removes_the_values_and_keeps_who_and_when(ledger: Ledger, dri
     ledger.acknowledgements.mark_sent(driver.ctx, due)
     ledger.acknowledgements.record_answers(driver.ctx, dict.fromkeys(due, Acknowledgement(accepted=True)))
     later = datetime.now(UTC) + timedelta(days=1)
-    assert ledger.retention.with_personal_data(PIPELINE, later) == [number]
+    assert list(ledger.retention.with_personal_data(PIPELINE, later)) == [number]
     ledger.retention.remove_personal_data(PIPELINE, later, 10)
-    assert ledger.retention.with_personal_data(PIPELINE, later) == []
+    assert list(ledger.retention.with_personal_data(PIPELINE, later)) == []
     (left,) = ledger.corrections.of([number])[number]
     assert (left.field, left.old, left.new, left.who, left.why) == ("ship_postal_code", None, None, "ann", "")
     assert driver.work("1").corrections == {"ship_postal_code": None}

@@ -12,8 +12,11 @@ from order_relay.ledger import Ledger
 from order_relay.ledger.fulfilment.status_queries import OwnOrders, statuses_of
 from order_relay.ledger.reporting import retention
 from order_relay.ledger.reporting.retention import REMOVED_BODY
+from order_relay.ledger.reporting.unsettled_orders import SETTLED
 from order_relay.ledger.schema.status_tables import status_event
 from order_relay.ledger.schema.tables import submission
+from order_relay.ledger.schema.write_back_tables import feedback
+from order_relay.ledger.store.database import Transaction
 from order_relay.orders.fulfilment.oms_order import AskingPace, OmsOrder, OmsReading
 from order_relay.orders.fulfilment.shipment_progress import Shipment
 from order_relay.orders.fulfilment.status_events import Channel, EventKind, StatusEvent, StatusReport
@@ -51,7 +54,7 @@ def test_open_orders_keep_raw_order_and_payloads(ledger: Ledger, driver: Any) ->
 def test_settled_is_only_what_its_source_knows_of(ledger: Ledger, driver: Any) -> None:
     imported(driver, "1")
     assert ledger.retention.required_rows(PIPELINE).raw
-    assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
+    assert list(ledger.retention.with_personal_data(PIPELINE, LATER)) == []
     confirm(ledger, driver)
     assert (ledger.retention.required_rows(PIPELINE).raw, ledger.retention.required_rows(PIPELINE).payloads) == ({}, {})
 
@@ -64,7 +67,7 @@ def test_what_a_review_shows_for_comparison_is_kept(ledger: Ledger, driver: Any)
     driver.resolve()
     assert driver.state("2") == "held"
     assert set(ledger.retention.required_rows(PIPELINE).raw) == {first, driver.last_batch}
-    assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
+    assert list(ledger.retention.with_personal_data(PIPELINE, LATER)) == []
 
 
 def test_changed_content_that_came_while_in_doubt_is_kept(ledger: Ledger, driver: Any) -> None:
@@ -96,6 +99,45 @@ def test_partly_reported_parcels_keep_the_requested_steps(ledger: Ledger, driver
     ledger.accounting.recount()  # no parcel made it shipped
 
 
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ({}, 0),
+        ({"order_number": "N-2"}, 1),
+        ({"lineage": "2"}, 1),
+        ({"state": "superseded"}, 1),
+        ({"state": "superseded", "source_id": "sha256:1", "ack": None}, 0),
+        ({"ack": "refused"}, 1),
+        ({"feedback": "failed"}, 1),
+        ({"feedback": "given_up"}, 0),
+    ],
+)
+def test_what_is_needed_is_found_by_what_is_open(
+    ledger: Ledger, driver: Any, changes: dict[str, Any], needed: int
+) -> None:
+    """Settled orders of the past are not read, so each reason to keep an order must have an index that leads to it."""
+    imported(driver, "1")
+    confirm(ledger, driver)
+    driver.receive(offer("2", lineage="2", order_number="N-2"))
+    step = {"submission_id": 1, "step": "s", "delivery": 0, "tries": 1, "run": "", "message": "", "state": ""}
+
+    def change(tx: Transaction) -> None:
+        if state := changes.get("feedback"):
+            tx.run(feedback.insert(), {**step, "state": state, "at": tx.now})
+        elif changes:
+            tx.run(first.values(changes))
+
+    first = submission.update().where(submission.c.id == 1)
+    before = driver.row("1")
+    ledger.database.write(change)
+    raw = ledger.retention.required_rows(PIPELINE).raw
+    definition = sa.select(submission.c.batch_id).where(sa.not_(SETTLED))
+    assert set(raw) == set(ledger.database.read(lambda tx: tx.run(definition).scalars().all()))
+    assert len(raw) == needed + 1
+    restored = {name: before[name] for name in changes.keys() & before.keys() - {"feedback"}}
+    ledger.database.write(lambda tx: tx.run(first.values(restored)) if restored else None)
+
+
 def test_a_kept_notice_loses_its_text_after_its_time_and_waits_on(ledger: Ledger) -> None:
     notice = Shipment("shiprush", "k", ("N-1",), "UPS", tracking_number="1Z9", raw="<a>Jane Doe", asks="it is no XML")
     kept = ledger.shipments.record(RunContext("", "", "shiprush"), notice, None)
@@ -123,7 +165,7 @@ def test_it_removes_personal_data_and_keeps_the_accounting(ledger: Ledger, drive
     confirm(ledger, driver)
     before = driver.row("1")
     assert ledger.retention.remove_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1), 10) == 0, "too early"
-    assert ledger.retention.with_personal_data(PIPELINE, LATER) == [number]
+    assert list(ledger.retention.with_personal_data(PIPELINE, LATER)) == [number]
     assert ledger.retention.remove_personal_data(PIPELINE, LATER, 10) == 1
     assert ledger.retention.remove_personal_data(PIPELINE, LATER, 10) == 0, "nothing is left to do"
     after = driver.row("1")
@@ -151,7 +193,7 @@ def test_a_transaction_changes_few_orders(
     monkeypatch.setattr(ledger.database, "write", counted)
     assert ledger.retention.remove_personal_data(PIPELINE, LATER, limit) == 3
     assert max(size for size in sizes if size) == min(limit, portion)
-    assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
+    assert list(ledger.retention.with_personal_data(PIPELINE, LATER)) == []
 
 
 ACCOUNT = RunContext("shop_status", "poll-1")
@@ -198,7 +240,7 @@ def test_it_removes_personal_data_from_statuses_and_keeps_the_statuses(ledger: L
     texts = {"location": "", "detail": ""}
     assert [{**e, **texts} for e in after["events"]] == [{**e, **texts} for e in before["events"]]
     assert {**after, "events": []} == {**before, "events": []}
-    assert ledger.retention.with_personal_data(PIPELINE, LATER) == []
+    assert list(ledger.retention.with_personal_data(PIPELINE, LATER)) == []
     with ledger.database.engine.connect() as conn:
         left = set(conn.execute(sa.select(status_event.c.order_number).where(status_event.c.location != "")).scalars())
     assert left == {"N-2"}, "an order that is nobody's belongs to no pipeline"
@@ -219,22 +261,22 @@ def test_the_same_event_again_is_no_correction(ledger: Ledger, described: int, c
 def test_texts_of_statuses_that_are_not_final_are_kept(ledger: Ledger, described: int) -> None:
     ledger.retention.remove_personal_data(PIPELINE, LATER, 10)
     ledger.status_history.store(ACCOUNT, [status_report("N-1", Channel.BY_ID, "LOADED", "DELIVERED", "RETURNED")])
-    assert ledger.retention.with_personal_data(PIPELINE, LATER) == [], "what follows from it is not done"
+    assert list(ledger.retention.with_personal_data(PIPELINE, LATER)) == [], "what follows from it is not done"
     (order,) = ledger.statuses.due_follow_ups("shop_status")
     ledger.statuses.record_follow_up("shop_status", order, [], "somebody has to look")
-    assert ledger.retention.with_personal_data(PIPELINE, LATER) == [], "a person is asked"
+    assert list(ledger.retention.with_personal_data(PIPELINE, LATER)) == [], "a person is asked"
     ledger.statuses.resolve_question("N-1")
-    assert ledger.retention.with_personal_data(PIPELINE, LATER) == [described]
-    assert ledger.retention.with_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1)) == [], "too early"
+    assert list(ledger.retention.with_personal_data(PIPELINE, LATER)) == [described]
+    assert list(ledger.retention.with_personal_data(PIPELINE, datetime.now(UTC) - timedelta(days=1))) == [], "too early"
 
 
 def test_texts_about_orders_that_are_nobodys(ledger: Ledger, described: int) -> None:
     early = datetime.now(UTC) - timedelta(days=1)
     assert ledger.retention.remove_status_texts("shop_status", early, 10) == 0, "too early"
     assert ledger.retention.remove_status_texts("another", LATER, 10) == 0
-    assert ledger.retention.unmatched_status_texts("shop_status", LATER) == ["N-2"]
+    assert list(ledger.retention.unmatched_status_texts("shop_status", LATER)) == ["N-2"]
     assert ledger.retention.remove_status_texts("shop_status", LATER, 10) == 1
-    assert ledger.retention.unmatched_status_texts("shop_status", LATER) == []
+    assert list(ledger.retention.unmatched_status_texts("shop_status", LATER)) == []
     assert {e["detail"] for e in status_of(ledger, described)["events"]} == {"to Jane"}, "its pipeline decides"
     assert ledger.status_history.store(ACCOUNT, [status_report("N-2", Channel.BY_ID, "LOADED")]).corrected == 0
 
