@@ -2,8 +2,8 @@
 
     python benchmarks/overlap.py [--orders 5000] [--latency 20] [--pairs 3] [--slice 250] [--connections 16]
 
-A run of an order DAG finishes each stage before the next begins. A history import reads and transforms a slice while
-the one before is sent. All three post the same orders to the same stand-in; interleaved, each in a process of its own,
+A run of an order DAG finishes each stage before the next begins. A history import reads and transforms slices while
+the ones before are sent. All three post the same orders to the same stand-in; interleaved, each in a process of its own,
 with the ledger and batch store of ``run.py``. Prints a Markdown table.
 """
 

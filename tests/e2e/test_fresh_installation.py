@@ -48,7 +48,8 @@ def test_a_dry_run_from_the_form_lets_nothing_out(fresh: Interface, page: Any) -
     until(lambda: all(run["state"] in OVER for run in runs(airflow)), "the end of all runs")
 
     assert airflow.call("GET", f"/api/v2/dags/{PIPELINE}")["is_paused"] is False, "the form has unpaused the DAG"
-    assert {run["state"] for run in runs(airflow)} == {"success"}
+    # another scheduled run may have begun since
+    assert {run["state"] for run in runs(airflow) if run["state"] in OVER} == {"success"}
     assert [run["conf"]["dry_run"] for run in runs(airflow) if run["run_type"] == "manual"] == [True]
     seen = airflow.vendors("_audit")
     assert seen["offered"] == 12

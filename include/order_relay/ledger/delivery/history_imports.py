@@ -129,12 +129,10 @@ class HistoryImports(Repository):
         return int(known.id)
 
     @writes
-    def claim(
-        self, tx: Transaction, ctx: RunContext, number: int, being_loaded: int | None = None
-    ) -> HistorySlice | None:
+    def claim(self, tx: Transaction, ctx: RunContext, number: int, held: Sequence[int] = ()) -> HistorySlice | None:
         """The next slice that no other run works on, leased to this run; ``None`` if there is none.
 
-        ``being_loaded``: the slice that this run is sending, which is left out.
+        ``held``: the slices that this run has begun, which are left out.
         """
         free = sa.or_(
             history_slice.c.state == OPEN,
@@ -147,7 +145,7 @@ class HistoryImports(Repository):
             sa.select(history_slice)
             .where(
                 history_slice.c.import_id == number,
-                history_slice.c.number.is_distinct_from(being_loaded),
+                history_slice.c.number.not_in(held),
                 free,
             )
             .order_by(history_slice.c.number)

@@ -1,4 +1,4 @@
-"""One slice is loaded in a thread while the next one is read and transformed in the caller's."""
+"""Slices are loaded in a thread while the next ones are read and transformed in the caller's."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ class BackgroundLoad:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "history-load")
         self._running: Future[None] | None = None
-        self.slice: int | None = None
-        """The number of the slice that is being loaded."""
         self.stopping = False
 
-    def start(self, number: int, load: Callable[[], None]) -> None:
-        """Begin to load a slice. The previous one must have been waited for."""
-        self.slice = number
+    @property
+    def is_running(self) -> bool:
+        """Whether a load runs."""
+        return self._running is not None and not self._running.done()
+
+    def start(self, load: Callable[[], None]) -> None:
+        """Begin a load. The previous one must have been waited for."""
         self._running = self._pool.submit(contextvars.copy_context().run, load)
 
     def wait(self, keep: Callable[[], None] | None = None) -> None:
-        """Wait for the slice that is being loaded, if any; raises its error. ``keep``: called now and then."""
+        """Wait for the load, if any; raises its error. ``keep``: called now and then."""
         running, self._running = self._running, None
         while running is not None and wait([running], RENEW_EVERY_S).not_done:
             if keep is not None:
                 keep()
-        self.slice = None
         if running is not None:
             running.result()
 
@@ -52,6 +53,6 @@ class BackgroundLoad:
         except Exception as also:
             if error is None:
                 raise
-            log.warning("history: loading the slice before also failed: %s", also)
+            log.warning("history: the load of the slices before also failed: %s", also)
         finally:
             self._pool.shutdown()

@@ -14,7 +14,7 @@ from functools import partial
 
 from order_relay.batches import Manifest
 from order_relay.errors import ConfigurationError, TransientError
-from order_relay.ledger.delivery.history_imports import LEASE, HistoryRange, HistorySlice
+from order_relay.ledger.delivery.history_imports import LEASE, HistoryImports, HistoryRange, HistorySlice
 from order_relay.ledger.schema.records import REPORTED, SILENT, HistoryMark
 from order_relay.orders.payload.transformer import Transformer
 from order_relay.pipeline.history.background_load import BackgroundLoad
@@ -29,6 +29,9 @@ from order_relay.pipeline.runs.fetch_plan import plan_history
 from order_relay.pipeline.stages.extract import replay_archived
 
 log = logging.getLogger(__name__)
+
+MOST_AHEAD = 2_000
+"""Orders that are read and transformed before the ones before are sent: larger loads need less time for each order."""
 
 STATUS_COLUMN = "fulfilment_status"
 _STOPPED = (
@@ -67,38 +70,49 @@ class HistoryImporter:
     def import_all(self, limit: int | None = None) -> bool:
         """Import all slices that are left. ``limit``: no further slice begins once that many orders were read.
 
-        While a slice is being sent, the next one is read and transformed. Returns whether slices remain. Raises
+        While slices are being sent, the next ones are read and transformed. Returns whether slices remain. Raises
         ``TransientError`` if sending was stopped, and what the stages raise; a later call, also by another run,
         continues at the slice that broke off.
         """
-        imports, ctx, store = self.run.ledger.history_imports, self.run.ctx, self.run.wiring.store
-        meter, read = ProgressMeter(imports, self.number), 0
+        store, meter, read = self.run.wiring.store, ProgressMeter(self._imports, self.number), 0
         # asked before the first slice: later, the batch of a slice that is being read would look like an unknown one
-        has_past = unknown_batches(store, self.run.ledger, ctx.pipeline)
-        with BackgroundLoad() as background:
-            while (limit is None or read < limit) and (one := imports.claim(ctx, self.number, background.slice)):
-                if one.tries > 1:
-                    log.info("history: the slice %s was broken off before; it is imported again", one.name)
-                lease = _Lease(self, one, background)
-                orders = self._prepare(one, lease)
-                read += orders
-                try:
-                    background.wait(lease.renew)
-                except Exception:  # of the slice before: any run may continue with this one
-                    imports.release(ctx, self.number, one.number)
-                    raise
-                options = replace(self.options, stop=lease.stop, has_past=has_past)
-                background.start(one.number, partial(self._complete, replace(one, orders=orders), options, meter))
+        has_past = unknown_batches(store, self.run.ledger, self.run.ctx.pipeline)
+        with _Leases(self) as leases, BackgroundLoad() as background:
+
+            def stop() -> bool:
+                leases.renew()
+                return background.stopping or self.options.stop()
+
+            options = replace(self.options, stop=stop, has_past=has_past)
+            prepared: list[HistorySlice] = []
+            while (limit is None or read < limit) and (one := leases.claim()):
+                one = replace(one, orders=self._prepare(one, leases))
+                read += one.orders
+                prepared.append(one)
+                if not background.is_running or sum(each.orders for each in prepared) >= MOST_AHEAD:
+                    background.wait(leases.renew)
+                    background.start(partial(self._complete, prepared, leases, options, meter))
+                    prepared = []
+            background.wait(leases.renew)
+            if prepared:
+                self._complete(prepared, leases, options, meter)
         if self.trial:
             self._compare()
-        return bool(imports.unfinished(self.number))
+        return bool(self._imports.unfinished(self.number))
 
-    def _complete(self, one: HistorySlice, options: LoadOptions, meter: ProgressMeter) -> None:
-        """The stages of one slice from load on, and its end."""
+    @property
+    def _imports(self) -> HistoryImports:
+        return self.run.ledger.history_imports
+
+    def _complete(
+        self, slices: list[HistorySlice], leases: _Leases, options: LoadOptions, meter: ProgressMeter
+    ) -> None:
+        """The stages of some slices from load on, and their end."""
         self._load(options)
-        self.run.ledger.history_imports.finish(self.run.ctx, self.number, one.number, one.orders)
-        self._remove_file(one)
-        log.info("%s", meter.line(one))
+        for one in slices:
+            leases.finish(one)
+            self._remove_file(one)
+            log.info("%s", meter.line(one))
 
     def _remove_file(self, one: HistorySlice) -> None:
         """Remove the file of a slice once all of its parts are done."""
@@ -108,15 +122,17 @@ class HistoryImporter:
         if not self.run.ledger.history_imports.is_left(self.number, digest):
             self.files.remove(digest)
 
-    def _prepare(self, one: HistorySlice, lease: _Lease) -> int:
+    def _prepare(self, one: HistorySlice, leases: _Leases) -> int:
         """The stages of one slice up to transform. Returns how many orders were read."""
+        if one.tries > 1:
+            log.info("history: the slice %s was broken off before; it is imported again", one.name)
         batch = self._read(one)
-        lease.renew()
+        leases.renew()
         if self.run.has_work(batch):
             validated = self.run.validate(batch)
-            lease.renew()
+            leases.renew()
             self.run.transform(self.run.dedupe(validated))
-            lease.renew()
+            leases.renew()
         return batch.records
 
     def _read(self, one: HistorySlice) -> Manifest:
@@ -150,21 +166,39 @@ class HistoryImporter:
                 self.run.load_shadow(chunk, 1)
 
 
-class _Lease:
-    """The lease of a slice that is being imported."""
+class _Leases:
+    """The leases of the slices that this run has begun and not finished. Leaving it gives them back."""
 
-    def __init__(self, importer: HistoryImporter, one: HistorySlice, background: BackgroundLoad) -> None:
-        self._importer, self._one, self._background = importer, one, background
+    def __init__(self, importer: HistoryImporter) -> None:
+        self._imports, self._number, self._ctx = importer.run.ledger.history_imports, importer.number, importer.run.ctx
+        self._held: dict[int, HistorySlice] = {}
         self._renewed = time.monotonic()
 
-    def renew(self) -> None:
-        """Extend it, at most every tenth of its length."""
-        if time.monotonic() - self._renewed > LEASE.total_seconds() / 10:
-            run = self._importer.run
-            run.ledger.history_imports.renew(run.ctx, self._importer.number, self._one.number)
-            self._renewed = time.monotonic()
+    def claim(self) -> HistorySlice | None:
+        """The next slice that no run works on."""
+        one = self._imports.claim(self._ctx, self._number, list(self._held))
+        if one is not None:
+            self._held[one.number] = one
+        return one
 
-    def stop(self) -> bool:
-        """The stop check of load, which is asked every few seconds: the lease is extended as well."""
-        self.renew()
-        return self._background.stopping or self._importer.options.stop()
+    def finish(self, one: HistorySlice) -> None:
+        """Mark a slice as done."""
+        self._imports.finish(self._ctx, self._number, one.number, one.orders)
+        del self._held[one.number]
+
+    def renew(self) -> None:
+        """Extend them, at most every tenth of their length."""
+        if time.monotonic() - self._renewed > LEASE.total_seconds() / 10:
+            self._renewed = time.monotonic()
+            for number in list(self._held):
+                self._imports.renew(self._ctx, self._number, number)
+
+    def __enter__(self) -> _Leases:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            for number in self._held:
+                self._imports.release(self._ctx, self._number, number)
+        except Exception as error:  # must not hide why the import ended
+            log.warning("history: slices stay leased to this run for %s: %s", LEASE, type(error).__name__)

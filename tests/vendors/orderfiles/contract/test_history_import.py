@@ -162,7 +162,7 @@ def test_a_large_file_is_imported_in_parts_and_continues_with_the_part_that_brok
     stopping = delivery.importer(stop=lambda: len(delivery.payloads()) >= 2, stop_every_s=0.01)
     with pytest.raises(TransientError, match="order_relay_stop"):
         stopping.import_all()
-    assert read == ["a.csv", "b.csv", "a.csv"], "once by the plan, once by the import of its parts"
+    assert read.count("a.csv") == 2, "once by the plan, once by the import of its parts"
     assert len(list(delivery.drops.iterdir())) == 2, "a file stays until all of its parts are done"
     same = delivery.importer(stopping.run.ctx.run)
     left = [one.name[33:] for one in delivery.wiring.ledger.history_imports.unfinished(same.number)]
