@@ -3,8 +3,8 @@
     python benchmarks/overlap.py [--orders 5000] [--latency 20] [--pairs 3] [--slice 250] [--connections 16]
 
 A run of an order DAG finishes each stage before the next begins. A history import reads and transforms slices while
-the ones before are sent. All three post the same orders to the same stand-in; interleaved, each in a process of its own,
-with the ledger and batch store of ``run.py``. Prints a Markdown table.
+the ones before are sent. All three post the same orders to the same stand-in; interleaved, each in a process of its
+own, with the ledger and batch store of ``run.py``. Prints a Markdown table.
 """
 
 from __future__ import annotations
