@@ -115,6 +115,15 @@ def test_contents_that_are_not_listed_count_only_for_a_single_parcel() -> None:
     assert read(Replies(detail("SHIPPED"), stray)).shipments[0].lines[0].odd == "unknown item"
 
 
+def test_items_without_numbers_count_only_for_the_single_parcel_of_a_shipped_order() -> None:
+    bare = [{"orderItemID": number, "quantity": 1} for number in (1, 2)]
+    assert read(Replies(detail("SHIPPED", orderItems=bare), page(parcel()))).shipments[0].lines == ()
+    assert read(Replies(detail(orderItems=bare), page(parcel()))).shipments[0].lines[0].odd == "no item number"
+    both = page(parcel(), parcel(71, items=[{"orderItemID": 2, "quantity": 1}]))
+    for one in read(Replies(detail("SHIPPED", orderItems=bare), both)).shipments:
+        assert [line.odd for line in one.lines] == ["no item number"]
+
+
 def test_an_unknown_shipment_status_is_shown_and_not_guessed() -> None:
     order = read(Replies(detail("SHIPPED"), page(parcel(shipmentStatus="IN TRANSIT"))))
     assert (order.received, order.shipments, order.finished) == ("SHIPPED, shipment IN TRANSIT", (), False)

@@ -169,9 +169,9 @@ def _locked(tx: Transaction, ids: Iterable[int]) -> Sequence[Any]:
 
 
 def _change(row: Any, answer: OmsOrder) -> OmsChange | None:
-    new = (_word(answer), answer.reading.value, _cancelled(answer))
+    new = (_word(answer), answer.reading.value, _units(_cancelled(answer)))
     cancelled = answer.reading is OmsReading.CANCELLED and row.cancelled_at is None
-    if new == (row.received, row.reading, row.cancelled) and not cancelled:
+    if new == (row.received, row.reading, _units(row.cancelled)) and not cancelled:
         return None
     return OmsChange(row.id, row.reading, answer.reading, cancelled)
 
@@ -206,6 +206,11 @@ def _word(answer: OmsOrder) -> str:
 def _cancelled(answer: OmsOrder) -> str:
     lines = ([clean_text(one.line, 200), clean_text(one.item_number, 200), one.quantity] for one in answer.cancelled)
     return dump_json(sorted(lines))
+
+
+def _units(cancelled: str) -> list[tuple[str, int]]:
+    """The cancelled units by line. An item number that the OMS shows only now does not change the status."""
+    return sorted((line, units) for line, _, units in load_json(cancelled, []))
 
 
 def status_of(tx: Transaction, submission_id: int) -> OmsStatus | None:

@@ -134,6 +134,15 @@ def test_cancelled_units_are_kept_by_line(driver):
     assert driver.row("1")["events"][-1]["why"] == "OMS status READY: partly cancelled, 3 units cancelled"
 
 
+def test_item_numbers_that_are_shown_later_are_kept_without_another_event(driver):
+    (number,) = asked(driver, "1")
+    for names in (("", ""), ("B", "A")):
+        lines = tuple(ShippedLine(units, "", item) for units, item in zip((1, 2), names, strict=True))
+        answer(driver, number, OmsOrder("CANCELED", OmsReading.CANCELLED, lines))
+    assert {line.item_number for line in driver.ledger.oms_statuses.of(number).cancelled} == {"A", "B"}
+    assert [event["who"] for event in driver.row("1")["events"]].count("oms") == 1
+
+
 def test_no_answer_keeps_the_status_and_waits_longer_each_time(driver):
     (number,) = asked(driver, "1")
     answer(driver, number, READY)

@@ -191,7 +191,7 @@ class OmsStatusReader:
             unknown = unknown or ("" if reading else word or "(empty)")
             tracked = bool(self._text(row, "tracking"))
             if reading == LEFT and (tracked or order.reading is OmsReading.SHIPPED):
-                parcels.append(self._parcel(row, items, names, alone=len(rows) == 1))
+                parcels.append(self._parcel(row, items, names, order.reading, alone=len(rows) == 1))
         reading = order.reading
         if parcels and reading in (OmsReading.OPEN, OmsReading.PARTLY_CANCELLED):
             reading = OmsReading.PARTLY_SHIPPED
@@ -203,17 +203,21 @@ class OmsStatusReader:
         row: Mapping[str, Any],
         items: Mapping[str, tuple[str, ShippedLine]],
         names: tuple[str, str],
+        reading: OmsReading,
         *,
         alone: bool,
     ) -> Shipment:
+        """One parcel. The only one of a shipped order counts as all of it if its items are shown without number."""
         lines = []
         for part in _rows(row.get("items")):
             item = items.get(plain_text(first_value(part, self._paths("item_id"))))
             quantity = _whole(first_value(part, self._paths("quantity")))
             number = item[1].item_number if item else ""
-            odd = "" if number and quantity else "no quantity" if number else "unknown item"
+            odd = "unknown item" if item is None else _NO_NUMBER if not number else "" if quantity else "no quantity"
             lines.append(ShippedLine(quantity or 0, item_number=number, odd=odd))
-        if not lines and not alone:  # without lines it would count as the whole order
+        if alone and reading is OmsReading.SHIPPED and all(line.odd == _NO_NUMBER for line in lines):
+            lines = []
+        elif not lines and not alone:  # without lines it would count as the whole order
             lines = [ShippedLine(0, odd="no items are listed")]
         return Shipment(
             origin=ORIGIN,
@@ -233,6 +237,7 @@ class OmsStatusReader:
         return plain_text(first_value(document, self._paths(name)))
 
 
+_NO_NUMBER = "no item number"
 _CANCELLED = frozenset({"CANCELED", "CANCELLED"})
 
 
