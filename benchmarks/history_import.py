@@ -98,7 +98,7 @@ def work(args: argparse.Namespace) -> None:
         importer = HistoryImporter(PipelineRun(ctx, wiring, ledger), number, LoadOptions(wiring.settings.load))
         importer.import_all()
         imported_s, deadline = time.perf_counter() - began, time.monotonic() + 600
-        while (now := ledger.history_imports.progress(number)).counts.keys() & {"sending", "in_doubt"}:
+        while (now := ledger.history_imports.progress(number)).counts.keys() & {"ready", "sending", "in_doubt"}:
             if time.monotonic() > deadline:
                 break
             time.sleep(1)  # until what was being sent at the kill may be looked up

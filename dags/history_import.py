@@ -6,7 +6,7 @@ last day. One run imports the whole range.
 
 | task | does |
 |---|---|
-| **plan** | checks form, pipeline and mapping, fetches files, finds days or files; skipped if nothing is left |
+| **plan** | checks form and mapping, fetches files, finds days or files; skipped if nothing is left to read or send |
 | **import_slices** | reads, checks and sends day after day; its log shows the progress after each |
 | **report** | writes the report: days and orders by result; runs the accounting check |
 
@@ -26,6 +26,8 @@ was shipped or cancelled.
 
 **A broken-off import continues** at the slice that broke off: by the retries of the task, or by another run with the
 same pipeline and days. Nothing is imported twice, neither by another import nor by the pipeline's ordinary runs.
+Orders that were still in doubt at the end are looked up, and sent if the OMS does not have them, by the pipeline's
+next run; for order files, trigger the import once more, as its report says.
 
 **Shadow mode** (`mode: shadow`) and **Dry run** send nothing; the report shows what would have been sent. A trial
 begins anew if it breaks off.

@@ -20,6 +20,7 @@ from order_relay.errors import ConfigurationError, TransientError
 from order_relay.ledger.delivery.history_imports import LEASE, HistoryProgress, HistoryRange
 from order_relay.orders.messages import RunContext, Selection, SourceOrder
 from order_relay.pipeline.history.importer import HistoryImporter, check_history
+from order_relay.pipeline.history.progress import progress_report
 from order_relay.pipeline.history.slices import days_of
 from order_relay.pipeline.load.stage import LoadOptions
 from order_relay.pipeline.run import PipelineRun
@@ -171,6 +172,19 @@ def test_the_slice_that_is_being_sent_is_settled_when_the_next_one_cannot_be_rea
     assert same.import_all() is False
     assert past.progress(same).counts == {"imported": 6}
     assert past.sent == 6
+
+
+def test_what_is_left_to_send_when_all_slices_are_done_is_sent_by_the_next_import(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(HistoryImporter, "_load", lambda importer, options: None)
+        first = past.importer()
+        assert first.import_all() is False
+    assert past.progress(first).counts == {"ready": 6}
+    assert "6 orders are not sent yet" in progress_report(past.progress(first), trial=False)
+    past.importer().import_all()
+    assert past.progress(first).counts == {"imported": 6}
 
 
 def test_a_limit_ends_the_import_between_two_slices(past: Past) -> None:

@@ -16,6 +16,7 @@ from order_relay.airflow.incoming.remote_files import open_file_server
 from order_relay.airflow.metadata import stop_variable
 from order_relay.airflow.notify.notifications import notify
 from order_relay.airflow.session import account_names, open_ledger, open_wiring, record_refused_logins
+from order_relay.batches import Manifest
 from order_relay.errors import ConfigurationError, RunFailedError
 from order_relay.ledger import migrate
 from order_relay.ledger.delivery.history_imports import HistoryRange, HistorySlice
@@ -35,6 +36,7 @@ from order_relay.pipeline.runs.objects import run_prefix, run_slug
 from order_relay.pipeline.runs.start import start_run
 from order_relay.pipeline.runs.trials import clear_trial, mark_trial
 from order_relay.pipeline.settings.pipeline import load_pipeline
+from order_relay.pipeline.stages.validate import has_work
 from order_relay.wiring.pipeline import Wiring
 
 if TYPE_CHECKING:
@@ -77,7 +79,10 @@ class _Request:
 
 
 def plan(context: Context) -> XCom:
-    """Check everything, register the run, and begin or continue the import. Skipped if all of it was done before."""
+    """Check everything, register the run, and begin or continue the import.
+
+    Skipped if all of it was done before and no order of the pipeline is still to be sent.
+    """
     request, ctx = _Request.of(context), _run_context(context)
     now = datetime.now(UTC)
     shadow = not request.dry_run and load_pipeline(request.pipeline).shadow
@@ -102,7 +107,8 @@ def plan(context: Context) -> XCom:
             unfinished = {one.name for one in ledger.history_imports.unfinished(number)}
             if files is not None and not wiring.dry_run:
                 files.remove_known(unfinished)
-    if not (left := len(unfinished)):
+            is_open = not wiring.dry_run and has_work(ledger, ctx.pipeline, Manifest("replay", ctx.pipeline))
+    if not (left := len(unfinished)) and not is_open:
         raise AirflowSkipException(_NOTHING_LEFT if files is None else _NO_FILES)
     log.info("history import %d of %s: %d slices, %d of them left", number, request.pipeline, len(slices), left)
     return {"pipeline": request.pipeline, "number": number, "left": left, "shadow": int(shadow)}

@@ -68,7 +68,9 @@ class HistoryImporter:
     files: DeliveredFiles | None = None
 
     def import_all(self, limit: int | None = None) -> bool:
-        """Import all slices that are left. ``limit``: no further slice begins once that many orders were read.
+        """Import all slices that are left, and send what earlier runs left.
+
+        ``limit``: no further slice begins once that many orders were read.
 
         While slices are being sent, the next ones are read and transformed. Returns whether slices remain. Raises
         ``TransientError`` if sending was stopped, and what the stages raise; a later call, also by another run,
@@ -96,6 +98,7 @@ class HistoryImporter:
             background.wait(leases.renew)
             if prepared:
                 self._complete(prepared, leases, options, meter)
+            self._send_open(options)
         if self.trial:
             self._compare()
         return bool(self._imports.unfinished(self.number))
@@ -158,6 +161,17 @@ class HistoryImporter:
         self.run.advance_sequence()
         if not self.run.wiring.source.windowed:
             self.run.acknowledge()
+
+    def _send_open(self, options: LoadOptions) -> None:
+        """Send what earlier runs left, such as orders that a lookup did not find, or that an operator put back.
+
+        A pipeline of files has no ordinary runs that would send them.
+        """
+        nothing_read = Manifest("replay", self.run.ctx.pipeline)
+        if self.trial or not self.run.has_work(nothing_read):
+            return
+        self.run.transform(self.run.dedupe(self.run.validate(nothing_read)))
+        self._load(options)
 
     def _compare(self) -> None:
         """In shadow mode: compare what would be sent with the destination, once for all slices."""

@@ -11,6 +11,8 @@ _WORDS = {EARLIER: "imported before"}
 _COUNTING_SHARE = 0.02
 """Maximum share of an import's time that counting its orders by result takes."""
 
+_UNSENT = ("received", "ready", "sending", "in_doubt")
+
 _FIRST = ("imported", EARLIER, "ready", "quarantined", "held", "waiting", "in_doubt", "rejected")
 
 
@@ -74,6 +76,9 @@ def progress_report(now: HistoryProgress, *, trial: bool) -> str:
         f"- {now.done} of {now.slices} slices done; {state}",
         f"- {count_text(now.counts)}",
     ]
+    unsent = sum(now.counts.get(state, 0) for state in _UNSENT)
+    if unsent and not trial:
+        lines.append(f"- {unsent} orders are not sent yet: by the pipeline's next run, or trigger the import again")
     if trial:
         lines.append("- nothing was sent: `ready` orders would have been")
     return "\n".join([*lines, "", ""])
