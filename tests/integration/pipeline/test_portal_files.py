@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,8 @@ def test_the_portal_learns_of_statuses_parcels_and_cancellations(world: World) -
     table = world.portal.tables[ORDERS][0]
     assert [number for number, _ in itertools.groupby(row["OrderNumber"] for row in table)] == NUMBERS  # contiguous
     assert (table[0]["ItemNumber"], table[0]["QuantityInvoiced"]) == (line["item_number"], "1")
+    assert Decimal(table[0]["TotalAmount"]) == Decimal(DOCUMENTS[0]["total"])
+    assert all(table[0][name] for name in ("OrderDate", "CustomerBillToNumber", "CustomerBillToName", "UnitPrice"))
     shipped = [row for row in table if row["OrderNumber"] == NUMBERS[1]]
     assert [row["QuantityInvoiced"] for row in shipped] == [row["QuantityOrdered"] for row in shipped]
     parcels = [tuple(row.values()) for row in world.portal.tables[TRACKING][0]]

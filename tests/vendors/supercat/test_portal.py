@@ -42,7 +42,8 @@ def order(number: str = "7001-1", *lines: PortalLine, **columns: Any) -> PortalO
         "customer_po": "PO 1",
         "customer_number": "C-1",
         "bill_company": "Zoë's Lamps",
-        "total": Decimal("256.50"),
+        "total": 25650,
+        "scale": 2,
     }
     return PortalOrder(number, OmsReading.PARTLY_SHIPPED, AT, {**known, **columns}, lines)
 

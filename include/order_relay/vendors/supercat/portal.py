@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from order_relay.orders.fulfilment.oms_order import OmsReading
 from order_relay.orders.fulfilment.portal_orders import PortalFile, PortalOrder, PortalParcel
+from order_relay.orders.money.amounts import from_minor
 from order_relay.orders.table_cells import escape_formula
 from order_relay.vendors.supercat.connection import MAX_CARRIER, SuperCatSettings
 
@@ -104,7 +105,7 @@ class SuperCatPortal:
             order.order.get("customer_po"),
             order.order.get("customer_number"),
             order.order.get("bill_company") or order.order.get("bill_name"),
-            _number(order.order.get("total")),
+            _total(order.order),
         ]
         continued = [None, order.order_number, *[None] * (len(ORDER_COLUMNS) - 2)]
         if not order.lines:
@@ -135,6 +136,11 @@ def _is_altered(text: str) -> bool:
 
 def _day(value: Any) -> str:
     return f"{value:%Y-%m-%d}" if isinstance(value, datetime) else ""
+
+
+def _total(order: Mapping[str, Any]) -> Decimal | None:
+    total, scale = order.get("total"), order.get("scale")
+    return None if total is None or scale is None else from_minor(total, scale)
 
 
 def _number(value: Any) -> Decimal | None:
