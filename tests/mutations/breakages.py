@@ -1251,11 +1251,11 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         "a kept parcel counts beside the same one",
         "ledger/fulfilment/shipments.py",
-        '        if counts and shipment_conflict(notice, parcel["tracking_number"], _lines(parcel), ordered) == SAME_SHIPMENT:\n',
+        '        if counts and shipment_conflict(notice, parcel["tracking_number"], lines_of(parcel), ordered) == SAME_SHIPMENT:\n',
         (
             "        if (\n"
             "            not counts\n"
-            '            and shipment_conflict(notice, parcel["tracking_number"], _lines(parcel), ordered) == SAME_SHIPMENT\n'
+            '            and shipment_conflict(notice, parcel["tracking_number"], lines_of(parcel), ordered) == SAME_SHIPMENT\n'
             "        ):\n"
         ),
         (

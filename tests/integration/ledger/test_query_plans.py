@@ -151,7 +151,7 @@ def _oms_statuses(ledger: Ledger, name: str, now: datetime) -> None:
     ledger.portal_files.settle(ctx, "order_data.csv", "task")
     ledger.portal_files.advance(ctx, "order_data.csv", "task", now)
     ledger.portal_files.release(ctx, "order_data.csv", "task")
-    ledger.portal_files.shipped_lines([first, second])
+    ledger.shipments.counted_lines([first, second])
     ledger.portal_files.parcels_since(name, now - timedelta(days=1), 10)
     counts = ledger.oms_status_counts
     counts.open_counts(name)

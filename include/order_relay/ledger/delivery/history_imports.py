@@ -171,7 +171,7 @@ class HistoryImports(Repository):
 
     @writes
     def release(self, tx: Transaction, ctx: RunContext, number: int, of: int) -> None:
-        """Give back a slice that this run has not begun to send."""
+        """Give back a slice that this run began and no longer works on."""
         mine = _one(number, of).where(history_slice.c.owner == ctx.run, history_slice.c.state == RUNNING)
         tx.run(mine, {"state": OPEN, "owner": "", "lease_until": None})
 

@@ -8,7 +8,7 @@ of an order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,14 +16,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from order_relay.errors import IllegalTransitionError
+from order_relay.ledger.fulfilment.shipment_rows import lines_of, shipments_of, with_lines
 from order_relay.ledger.schema import order_counts
-from order_relay.ledger.schema.shipment_tables import WAITING_PARCEL, shipment, shipment_line
+from order_relay.ledger.schema.shipment_tables import IS_COUNTED, WAITING_PARCEL, shipment, shipment_line
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.schema.write_back_tables import enqueue_write_back
 from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, inserts, reads, writes
-from order_relay.ledger.store.text import MAX_BODY, clean_text, dump_json, load_json
+from order_relay.ledger.store.text import MAX_BODY, clean_text, dump_json
 from order_relay.ledger.submissions.transitions import lock
 from order_relay.orders.fulfilment.shipment_progress import (
     SAME_SHIPMENT,
@@ -179,10 +180,19 @@ class Shipments(Repository):
         return shipments_of(tx, number)
 
     @reads
+    def counted_lines(self, tx: Transaction, ids: Collection[int]) -> dict[int, list[list[ShippedLine]]]:
+        """The parcels that count for these submissions, each as its lines."""
+        query = sa.select(shipment).where(among(shipment.c.submission_id, "ids"), IS_COUNTED)
+        found: dict[int, list[list[ShippedLine]]] = defaultdict(list)
+        for parcel in with_lines(tx, query.order_by(shipment.c.id), {"ids": sorted(ids)}):
+            found[parcel["submission_id"]].append(lines_of(parcel))
+        return found
+
+    @reads
     def recent(self, tx: Transaction, *, unmatched: bool = False, most: int = 1_000) -> list[dict[str, Any]]:
         """Shipments with their ``lines``, newest first; all, or only those that wait for an operator."""
         query = sa.select(shipment).order_by(shipment.c.id.desc()).limit(most)
-        return _with_lines(tx, query.where(sa.text(WAITING_PARCEL)) if unmatched else query)
+        return with_lines(tx, query.where(sa.text(WAITING_PARCEL)) if unmatched else query)
 
     @reads
     def waiting(self, tx: Transaction, most: int = 20) -> tuple[int, datetime | None, list[dict[str, Any]]]:
@@ -197,14 +207,14 @@ class Shipments(Repository):
             .where(which)
         ).one()
         first = sa.select(shipment).where(which).order_by(shipment.c.id).limit(most)
-        return found.number, found.oldest, _with_lines(tx, first)
+        return found.number, found.oldest, with_lines(tx, first)
 
 
 def _compared(tx: Transaction, notice: Shipment, ordered: Sequence[OrderedLine] | None) -> tuple[int, str]:
     """The earlier parcel that this one repeats or may repeat, and ``SAME_SHIPMENT`` or the doubt."""
     doubtful = (0, "")
     for parcel in shipments_of(tx, notice.submission_id or 0):
-        doubt = shipment_conflict(notice, parcel["tracking_number"], _lines(parcel), ordered)
+        doubt = shipment_conflict(notice, parcel["tracking_number"], lines_of(parcel), ordered)
         if doubt == SAME_SHIPMENT:
             return parcel["id"], SAME_SHIPMENT
         if doubt and not doubtful[1]:
@@ -216,11 +226,11 @@ def _counted_twin(
     tx: Transaction, number: int, submission_id: int, ordered: Sequence[OrderedLine] | None
 ) -> int | None:
     """The parcel of the order that counts already and is the same as this one, by tracking number and lines."""
-    (mine,) = _with_lines(tx, sa.select(shipment).where(shipment.c.id == number))
-    notice = Shipment("", "", (), tracking_number=mine["tracking_number"], lines=tuple(_lines(mine)), sure=True)
+    (mine,) = with_lines(tx, sa.select(shipment).where(shipment.c.id == number))
+    notice = Shipment("", "", (), tracking_number=mine["tracking_number"], lines=tuple(lines_of(mine)), sure=True)
     for parcel in () if mine["raw"] else shipments_of(tx, submission_id):
         counts = parcel["id"] != number and not parcel["asks"] and not parcel["closed"]
-        if counts and shipment_conflict(notice, parcel["tracking_number"], _lines(parcel), ordered) == SAME_SHIPMENT:
+        if counts and shipment_conflict(notice, parcel["tracking_number"], lines_of(parcel), ordered) == SAME_SHIPMENT:
             return int(parcel["id"])
     return None
 
@@ -239,7 +249,7 @@ def _count(tx: Transaction, number: int, submission_id: int, ordered: Sequence[O
         )
     )
     parcels = [parcel for parcel in shipments_of(tx, submission_id) if not parcel["asks"] and not parcel["closed"]]
-    found = None if ordered is None else compute_progress(ordered, [_lines(parcel) for parcel in parcels])
+    found = None if ordered is None else compute_progress(ordered, [lines_of(parcel) for parcel in parcels])
     shipped = SHIPPED if found is not None and found.complete else PARTLY
     newest = max(filter(None, (parcel["shipped_at"] for parcel in parcels)), default=tx.now)
     before = tx.run(_BEFORE, {"b_id": submission_id}).one()
@@ -292,28 +302,3 @@ def _shipped(tx: Transaction, number: int | None) -> str:
     if number is None:
         return ""
     return tx.run(sa.select(submission.c.shipped).where(submission.c.id == number)).scalar() or ""
-
-
-def shipments_of(tx: Transaction, number: int) -> list[dict[str, Any]]:
-    """The shipments of one submission with their ``lines``, the first recorded first."""
-    query = sa.select(shipment).where(shipment.c.submission_id == number)
-    return _with_lines(tx, query.order_by(shipment.c.id))
-
-
-def _with_lines(tx: Transaction, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    """Rows of shipments, each with its ``lines`` and its ``words`` as a list."""
-    rows = [dict(row) for row in tx.run(query).mappings()]
-    lines: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    found = tx.run(
-        sa.select(shipment_line)
-        .where(among(shipment_line.c.shipment_id, "ids"))
-        .order_by(shipment_line.c.shipment_id, shipment_line.c.position),
-        {"ids": [row["id"] for row in rows]},
-    )
-    for line in found.mappings():
-        lines[line["shipment_id"]].append({name: line[name] for name in ("line", "item_number", "quantity", "odd")})
-    return [{**row, "words": load_json(row["words"], []), "lines": lines[row["id"]]} for row in rows]
-
-
-def _lines(parcel: dict[str, Any]) -> list[ShippedLine]:
-    return [ShippedLine(**line) for line in parcel["lines"]]

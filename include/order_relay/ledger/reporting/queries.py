@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.ledger.fulfilment.shipments import shipments_of
+from order_relay.ledger.fulfilment.shipment_rows import shipments_of
 from order_relay.ledger.fulfilment.status_queries import statuses_of
 from order_relay.ledger.listing.order_search import begins_with, identified_by
 from order_relay.ledger.schema.listed_rows import (

@@ -41,6 +41,9 @@ shipment = sa.Table(
     sa.Index("ix_shipment_matched_at", "matched_at", "submission_id"),
 )
 
+IS_COUNTED = sa.and_(shipment.c.asks == "", shipment.c.closed == "")
+"""A parcel that counts for its order."""
+
 tracking_key = sa.func.upper(
     sa.func.replace(shipment.c.tracking_number, sa.literal_column("' '"), sa.literal_column("''"))
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from order_relay.ledger.schema.shipment_tables import shipment
+from order_relay.ledger.schema.shipment_tables import IS_COUNTED, shipment
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.schema.write_back_tables import IS_REPORTABLE, feedback, feedback_due
 from order_relay.ledger.write_back.oms_cancellations import (
@@ -68,7 +68,7 @@ def due_steps(name: str, step: str, after: str, *, beyond: int, now: datetime, g
             IS_REPORTABLE,
             _is_free(now, given_up_s),
             *_conditions(step, after, now),
-            *([_COUNTS] if deliveries else []),
+            *([IS_COUNTED] if deliveries else []),
             *other_versions,
         )
         .order_by(feedback_due.c.submission_id, delivery)
@@ -129,7 +129,9 @@ def _is_free(now: datetime, given_up_s: float) -> sa.ColumnElement[bool]:
 def _is_left(step: str, after: str) -> sa.ColumnElement[bool]:
     """The step, or that of a delivery, was never sent, or has no final answer."""
     if step == SHIPPED and after == EACH_DELIVERY:
-        return sa.exists().where(shipment.c.submission_id == submission.c.id, _COUNTS, ~_is_over(step, shipment.c.id))
+        return sa.exists().where(
+            shipment.c.submission_id == submission.c.id, IS_COUNTED, ~_is_over(step, shipment.c.id)
+        )
     return ~_is_over(step, sa.literal(0))
 
 
@@ -146,6 +148,3 @@ def _has_state(step: str, *states: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(
         _before.c.submission_id == submission.c.id, _before.c.step == step, _before.c.state.in_(states)
     )
-
-
-_COUNTS = sa.and_(shipment.c.asks == "", shipment.c.closed == "")

@@ -7,8 +7,6 @@ written again, which changes nothing at a portal that applies the newest row of 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,23 +15,19 @@ import sqlalchemy as sa
 
 from order_relay.ledger.schema.predicates import of_pipeline, unindexed
 from order_relay.ledger.schema.records import SILENT
-from order_relay.ledger.schema.shipment_tables import shipment, shipment_line
+from order_relay.ledger.schema.shipment_tables import IS_COUNTED, shipment
 from order_relay.ledger.schema.states import State
 from order_relay.ledger.schema.tables import submission
 from order_relay.ledger.schema.write_back_tables import portal_file
-from order_relay.ledger.store.column_types import among
 from order_relay.ledger.store.database import Transaction
 from order_relay.ledger.store.repository import Repository, inserts, reads, writes
 from order_relay.orders.fulfilment.portal_orders import PortalParcel
-from order_relay.orders.fulfilment.shipment_progress import ShippedLine
 from order_relay.orders.messages import RunContext
 
 NEW, WRITING, WRITTEN, TAKEN = "new", "writing", "written", "taken"
 
 LEASE = timedelta(minutes=15)
 """How long a task may be at work on a file before another one takes over."""
-
-_COUNTS = (shipment.c.asks == "", shipment.c.closed == "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,23 +110,6 @@ class PortalFiles(Repository):
         _change(tx, ctx, name, owner, owner="", lease_until=None)
 
     @reads
-    def shipped_lines(self, tx: Transaction, ids: Collection[int]) -> dict[int, list[list[ShippedLine]]]:
-        """The parcels of these submissions, each as its lines; without those that need an operator."""
-        lines = ("line", "item_number", "quantity", "odd")
-        query = (
-            sa.select(shipment.c.submission_id, shipment.c.id, *(shipment_line.c[one] for one in lines))
-            .select_from(shipment.outerjoin(shipment_line, shipment_line.c.shipment_id == shipment.c.id))
-            .where(among(shipment.c.submission_id, "ids"), *_COUNTS)
-            .order_by(shipment.c.submission_id, shipment.c.id, shipment_line.c.position)
-        )
-        found: dict[int, dict[int, list[ShippedLine]]] = defaultdict(dict)
-        for row in tx.run(query, {"ids": sorted(ids)}):
-            parcel = found[row.submission_id].setdefault(row.id, [])
-            if row.quantity is not None:
-                parcel.append(ShippedLine(row.quantity, row.line, row.item_number, odd=row.odd))
-        return {number: list(parcels.values()) for number, parcels in found.items()}
-
-    @reads
     def parcels_since(self, tx: Transaction, name: str, since: datetime, most: int) -> list[PortalParcel]:
         """The parcels with tracking numbers matched to a pipeline's imported orders since a time, at most ``most``."""
         columns = [submission.c.order_number, submission.c.oms_id, shipment.c.carrier, shipment.c.tracking_number]
@@ -141,7 +118,7 @@ class PortalFiles(Repository):
             .join(submission, submission.c.id == shipment.c.submission_id)
             .where(
                 shipment.c.matched_at >= since,
-                *_COUNTS,
+                IS_COUNTED,
                 shipment.c.tracking_number != "",
                 of_pipeline(name),
                 unindexed(submission.c.state) == State.IMPORTED,

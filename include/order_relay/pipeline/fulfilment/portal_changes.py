@@ -91,7 +91,7 @@ def read_portal_orders(
 ) -> tuple[list[PortalOrder], Counter[str]]:
     """The orders as reported to the portal, and how many archived ones cannot be read, by reason."""
     archived = archive.read(order.work for order in changed.orders)
-    parcels = ledger.portal_files.shipped_lines([order.work.id for order in changed.orders])
+    parcels = ledger.shipments.counted_lines([order.work.id for order in changed.orders])
     found: list[PortalOrder] = []
     unreadable: Counter[str] = Counter()
     for order in changed.orders:

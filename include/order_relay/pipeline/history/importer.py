@@ -98,7 +98,7 @@ class HistoryImporter:
             background.wait(leases.renew)
             if prepared:
                 self._complete(prepared, leases, options, meter)
-            self._send_open(options)
+            self._send_open(leases, options)
         if self.trial:
             self._compare()
         return bool(self._imports.unfinished(self.number))
@@ -131,12 +131,18 @@ class HistoryImporter:
             log.info("history: the slice %s was broken off before; it is imported again", one.name)
         batch = self._read(one)
         leases.renew()
-        if self.run.has_work(batch):
-            validated = self.run.validate(batch)
-            leases.renew()
-            self.run.transform(self.run.dedupe(validated))
-            leases.renew()
+        self._make_ready(batch, leases)
         return batch.records
+
+    def _make_ready(self, batch: Manifest, leases: _Leases) -> bool:
+        """The stages from validate to transform; returns whether there is anything to load."""
+        if not self.run.has_work(batch):
+            return False
+        validated = self.run.validate(batch)
+        leases.renew()
+        self.run.transform(self.run.dedupe(validated))
+        leases.renew()
+        return True
 
     def _read(self, one: HistorySlice) -> Manifest:
         run, wiring = self.run, self.run.wiring
@@ -162,16 +168,13 @@ class HistoryImporter:
         if not self.run.wiring.source.windowed:
             self.run.acknowledge()
 
-    def _send_open(self, options: LoadOptions) -> None:
+    def _send_open(self, leases: _Leases, options: LoadOptions) -> None:
         """Send what earlier runs left, such as orders that a lookup did not find, or that an operator put back.
 
         A pipeline of files has no ordinary runs that would send them.
         """
-        nothing_read = Manifest("replay", self.run.ctx.pipeline)
-        if self.trial or not self.run.has_work(nothing_read):
-            return
-        self.run.transform(self.run.dedupe(self.run.validate(nothing_read)))
-        self._load(options)
+        if not self.trial and self._make_ready(Manifest("replay", self.run.ctx.pipeline), leases):
+            self._load(options)
 
     def _compare(self) -> None:
         """In shadow mode: compare what would be sent with the destination, once for all slices."""
@@ -185,20 +188,20 @@ class _Leases:
 
     def __init__(self, importer: HistoryImporter) -> None:
         self._imports, self._number, self._ctx = importer.run.ledger.history_imports, importer.number, importer.run.ctx
-        self._held: dict[int, HistorySlice] = {}
+        self._held: set[int] = set()
         self._renewed = time.monotonic()
 
     def claim(self) -> HistorySlice | None:
         """The next slice that no run works on."""
         one = self._imports.claim(self._ctx, self._number, list(self._held))
         if one is not None:
-            self._held[one.number] = one
+            self._held.add(one.number)
         return one
 
     def finish(self, one: HistorySlice) -> None:
         """Mark a slice as done."""
         self._imports.finish(self._ctx, self._number, one.number, one.orders)
-        del self._held[one.number]
+        self._held.remove(one.number)
 
     def renew(self) -> None:
         """Extend them, at most every tenth of their length."""
